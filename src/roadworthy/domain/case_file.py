@@ -1,0 +1,139 @@
+"""The case file: everything on record about one use case. Owns the fold from records to objects; opens no signature.
+
+Rules kept here:
+1. Records are folded in ledger order; the newest registration of a thing is in force, older ones stay on record.
+2. An erased payload yields nothing: what cannot be read cannot count.
+3. Folding a prefix gives the case file as it was when the ledger had that size.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from roadworthy.base.canonical import canonical_bytes
+from roadworthy.base.codec import from_json
+from roadworthy.base.digest import sha256_hex
+from roadworthy.domain.criterion import Profile
+from roadworthy.domain.decision import Decision
+from roadworthy.domain.evidence import Sealed
+from roadworthy.domain.gap import Assignment
+from roadworthy.domain.people import Person, Producer
+from roadworthy.domain.record import Record, RecordKind
+from roadworthy.domain.use_case import Subject, UseCase
+from roadworthy.domain.waiver import Deferral, Invalidation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedDecision:
+    """A decision and the index of its entry."""
+
+    index: int
+    decision: Decision
+
+
+@dataclass(slots=True, kw_only=True)
+class CaseFile:
+    """What is on record; built by ``fold`` and read by everybody.
+
+    Attributes:
+        use_case: newest registration, or None.
+        subject: newest release in use, or None.
+        profile: policy in force, or None.
+        people: by id.
+        producers: by id.
+        releases: digest of every release ever registered.
+        evidence, waiver_requests, waiver_approvals, signatures: sealed envelopes in ledger order.
+        invalidations: in ledger order.
+        assignments: newest by criterion id.
+        deferrals: newest by criterion id.
+        decisions: in ledger order.
+        erased: indexes whose payload is gone.
+        size: how many records were folded.
+    """
+
+    use_case: UseCase | None = None
+    subject: Subject | None = None
+    profile: Profile | None = None
+    people: dict[str, Person] = field(default_factory=dict)
+    producers: dict[str, Producer] = field(default_factory=dict)
+    releases: set[str] = field(default_factory=set)
+    evidence: list[Sealed] = field(default_factory=list)
+    waiver_requests: list[Sealed] = field(default_factory=list)
+    waiver_approvals: list[Sealed] = field(default_factory=list)
+    signatures: list[Sealed] = field(default_factory=list)
+    invalidations: list[Invalidation] = field(default_factory=list)
+    assignments: dict[str, Assignment] = field(default_factory=dict)
+    deferrals: dict[str, Deferral] = field(default_factory=dict)
+    decisions: list[RecordedDecision] = field(default_factory=list)
+    erased: list[int] = field(default_factory=list)
+    size: int = 0
+
+
+def fold(records: Iterable[Record]) -> CaseFile:
+    """Fold records, in ledger order, into a case file.
+
+    Raises:
+        MalformedEvidence: a payload does not have the members of its kind (RW-201).
+    """
+    file = CaseFile()
+    for record in records:
+        file.size += 1
+        if record.payload is None:
+            file.erased.append(record.index)
+        else:
+            _apply(file, record, record.payload)
+    return file
+
+
+_SEALED = {
+    RecordKind.EVIDENCE_RECORDED: "evidence",
+    RecordKind.WAIVER_REQUESTED: "waiver_requests",
+    RecordKind.WAIVER_APPROVED: "waiver_approvals",
+    RecordKind.SIGNATURE_ADDED: "signatures",
+}
+
+
+def _apply(file: CaseFile, record: Record, payload: Mapping[str, Any]) -> None:
+    if record.kind in _SEALED:
+        body = canonical_bytes(payload["envelope"])
+        sealed = Sealed(index=record.index, received_at=record.at, body=body, digest=f"sha256:{sha256_hex(body)}")
+        getattr(file, _SEALED[record.kind]).append(sealed)
+    elif record.kind in (RecordKind.PERSON_REGISTERED, RecordKind.PRODUCER_REGISTERED):
+        _apply_signer(file, payload)
+    elif record.kind in (RecordKind.GAP_ASSIGNED, RecordKind.GAP_DEFERRED, RecordKind.INVALIDATED):
+        _apply_gap(file, payload)
+    else:
+        _apply_case(file, record, payload)
+
+
+def _apply_signer(file: CaseFile, payload: Mapping[str, Any]) -> None:
+    if "person" in payload:
+        person = from_json(Person, payload["person"])
+        file.people[person.id] = person
+    else:
+        producer = from_json(Producer, payload["producer"])
+        file.producers[producer.id] = producer
+
+
+def _apply_gap(file: CaseFile, payload: Mapping[str, Any]) -> None:
+    if "assignment" in payload:
+        assignment = from_json(Assignment, payload["assignment"])
+        file.assignments[assignment.criterion_id] = assignment
+    elif "deferral" in payload:
+        deferral = from_json(Deferral, payload["deferral"])
+        file.deferrals[deferral.criterion_id] = deferral
+    else:
+        file.invalidations.append(from_json(Invalidation, payload["invalidation"]))
+
+
+def _apply_case(file: CaseFile, record: Record, payload: Mapping[str, Any]) -> None:
+    if record.kind is RecordKind.USE_CASE_REGISTERED:
+        file.use_case = from_json(UseCase, payload["use_case"])
+    elif record.kind is RecordKind.RELEASE_REGISTERED:
+        file.subject = from_json(Subject, payload["subject"])
+        file.releases.add(file.subject.release_digest)
+    elif record.kind is RecordKind.POLICY_ADOPTED:
+        file.profile = from_json(Profile, payload["profile"])
+    elif record.kind is RecordKind.DECISION_RECORDED:
+        decision = from_json(Decision, payload["decision"])
+        file.decisions.append(RecordedDecision(index=record.index, decision=decision))
