@@ -1,0 +1,60 @@
+# Everything that a person or a machine does with this repository. `make` lists it.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-full check bench lock clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## create .venv from the hashed lock and install the package into it
+
+$(STAMP): requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Roadworthy needs Python 3.11 or newer; $(PYTHON) is older. Remedy: make PYTHON=python3.12 setup"; exit 2; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: $(STAMP) ## inspect a real pilot from end to end; everything it makes lies under build/demo
+	$(BIN)/roadworthy demo --dir build/demo
+
+test: $(STAMP) ## the default tests under coverage, outbound connections refused
+	@mkdir -p build
+	$(BIN)/python -m coverage run -m pytest --record=build/tests.json
+	$(BIN)/python -m coverage json --quiet -o build/coverage.json
+	$(BIN)/python tools/coverage_gates.py build/coverage.json
+
+test-full: $(STAMP) ## every test but those that leave this machine or run by hand
+	@mkdir -p build
+	$(BIN)/python -m pytest --record=build/tests-full.json -m "not (network or soak or bench)"
+
+check: $(STAMP) ## lint, format, types, import contracts, house rules
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q tests/house
+
+# The servers that a bench runs against stand beside it.
+BENCHES := $(filter-out %_server.py, $(wildcard tests/bench/*.py))
+
+bench: $(STAMP) ## measure; tables on the screen, JSON under build/bench
+	@mkdir -p build/bench
+	@set -e; for script in $(BENCHES); do echo "== $$script"; $(BIN)/python "$$script"; done
+
+LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
+        --no-emit-index-url --no-header
+
+lock: $(STAMP) ## recompile requirements/*.txt from pyproject.toml
+	$(LOCK) -o requirements/run.txt
+	$(LOCK) --group dev -o requirements/dev.txt
+
+clean: ## remove what the other targets made, the environment included
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find src tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
