@@ -129,12 +129,12 @@ def _integer(value: int, path: _Path) -> str:
 def _number(value: float, path: _Path) -> str:
     if not math.isfinite(value):
         _refuse(f"{value} is not a JSON number.", path)
-    if value.is_integer() and -MAX_SAFE_INTEGER <= value <= MAX_SAFE_INTEGER:
-        return repr(int(value))
+    if value == 0:
+        return "0"
     text = repr(value)
     if 1e-4 <= abs(value) < 1e16:
-        # Python and ECMAScript choose the same shortest digits, and here the same layout too.
-        return text
+        # Python and ECMAScript choose the same shortest digits, and here the same layout but for a final ".0".
+        return text.removesuffix(".0")
     return _ecmascript(text)
 
 

@@ -41,13 +41,18 @@ def read_params(kind: type, given: Mapping[str, Any], *, where: str) -> Any:
             known = ", ".join(sorted(fields)) or "none"
             raise ParameterError(f"Unknown parameter {name!r}.", remedy=f"Known here: {known}.", where=where)
         _accept(fields[name], value, f"{where}.{name}")
-    return kind(**{name: type(fields[name].default)(value) for name, value in given.items()})
+    # 30 written for 30.0 means the same, and must give the same evidence.
+    return kind(**{name: float(value) if _real(fields[name]) else value for name, value in given.items()})
+
+
+def _real(field: "dataclasses.Field[Any]") -> bool:
+    return isinstance(field.default, float)
 
 
 def _accept(field: "dataclasses.Field[Any]", value: Any, where: str) -> None:
-    default = field.default
+    default: Any = field.default
     number = isinstance(default, int | float) and not isinstance(default, bool)
-    wanted = (int, float) if number else (type(default),)
+    wanted = (int, float) if isinstance(default, float) else (type(default),)
     fits = isinstance(value, wanted) and (not number or not isinstance(value, bool))
     if not fits:
         raise ParameterError(

@@ -46,7 +46,7 @@ def duplicate_keys(text: str) -> list[Problem]:
     """Keys that stand twice in one mapping; a plain loader would silently keep the last."""
     problems: list[Problem] = []
     root = yaml.compose(text, Loader=yaml.SafeLoader)
-    pending = [((), root)] if root is not None else []
+    pending: list[tuple[Path, yaml.Node]] = [((), root)] if root is not None else []
     while pending:
         path, node = pending.pop()
         seen: set[str] = set()
