@@ -1,0 +1,65 @@
+"""Who and what is on record: use cases, releases, people, producers. One verb a function, one entry a call."""
+
+from datetime import datetime
+
+from roadworthy.base.codec import to_json
+from roadworthy.domain.people import Person, Producer
+from roadworthy.domain.record import Draft, Receipt, RecordKind
+from roadworthy.domain.use_case import Subject, UseCase
+from roadworthy.ports.unit_of_work import UnitOfWork
+
+
+def register_use_case(uow: UnitOfWork, *, use_case: UseCase, actor: str, at: datetime) -> Receipt:
+    """Put a use case on record, or a new version of it."""
+    return uow.append(
+        Draft(
+            kind=RecordKind.USE_CASE_REGISTERED,
+            at=at,
+            actor=actor,
+            use_case_id=use_case.id,
+            subject=use_case.id,
+            payload={"use_case": to_json(use_case)},
+        )
+    )
+
+
+def register_release(uow: UnitOfWork, *, subject: Subject, actor: str, at: datetime) -> Receipt:
+    """Put the digests of a release, and of what goes with it, on record."""
+    return uow.append(
+        Draft(
+            kind=RecordKind.RELEASE_REGISTERED,
+            at=at,
+            actor=actor,
+            use_case_id=subject.use_case_id,
+            subject=subject.release_digest,
+            payload={"subject": to_json(subject)},
+        )
+    )
+
+
+def register_person(uow: UnitOfWork, *, person: Person, actor: str, at: datetime) -> Receipt:
+    """Put a person, their roles and their public key on record."""
+    return uow.append(
+        Draft(
+            kind=RecordKind.PERSON_REGISTERED,
+            at=at,
+            actor=actor,
+            use_case_id="",
+            subject=person.id,
+            payload={"person": to_json(person)},
+        )
+    )
+
+
+def register_producer(uow: UnitOfWork, *, producer: Producer, actor: str, at: datetime) -> Receipt:
+    """Put a program that signs evidence on record."""
+    return uow.append(
+        Draft(
+            kind=RecordKind.PRODUCER_REGISTERED,
+            at=at,
+            actor=actor,
+            use_case_id="",
+            subject=producer.id,
+            payload={"producer": to_json(producer)},
+        )
+    )

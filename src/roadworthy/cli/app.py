@@ -1,0 +1,86 @@
+"""The command line. Owns the list of commands and how errors reach a person or a program."""
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from roadworthy.base.codec import to_json
+from roadworthy.base.errors import RoadworthyError
+from roadworthy.cli import bundle, evidence, gaps, gate, init, inspect, people, scorecard, sign, waive
+from roadworthy.cli.demo import tell
+from roadworthy.cli.output import print_json
+
+app = typer.Typer(
+    name="roadworthy",
+    help="Proves that an AI use case is ready for the road: runs the checks, keeps signed evidence, decides the gate.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+INTERRUPTED = 130
+_COMMANDS: dict[str, Callable[..., None]] = {
+    "init": init.init,
+    "schema": init.schema,
+    "tier": init.tier,
+    "inspect": inspect.inspect,
+    "scorecard": scorecard.scorecard,
+    "report": scorecard.report,
+    "sign": sign.sign,
+    "gate": gate.gate,
+    "export": bundle.export,
+    "verify": bundle.verify,
+}
+for _name, _command in _COMMANDS.items():
+    app.command(_name)(_command)
+app.add_typer(gaps.app, name="gaps")
+app.add_typer(evidence.app, name="evidence")
+app.add_typer(waive.app, name="waive")
+app.add_typer(people.app, name="person")
+
+
+@app.command("demo")
+def demo(
+    folder: Annotated[Path, typer.Option("--dir", help="Where to make everything.")] = Path("build/demo"),
+) -> None:
+    """Tell the whole journey on a real model and real data, in one command."""
+    tell(execute, folder)
+
+
+def execute(arguments: Sequence[str]) -> int:
+    """Run one command line in this process and return its exit code; errors are explained, not raised."""
+    try:
+        app(args=list(arguments), prog_name="roadworthy")
+    except RoadworthyError as error:
+        if "--json" in arguments:
+            print_json(to_json(error.problem()))
+        else:
+            _explain(error)
+        return error.exit_code
+    except SystemExit as left:
+        return left.code if isinstance(left.code, int) else 0
+    return 0
+
+
+def run(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit with the documented code.
+
+    0 done or gate open, 1 not met or refused, 2 usage or input, 3 evidence invalid, 4 target unreachable, 5 integrity.
+    """
+    code = execute(sys.argv[1:] if arguments is None else arguments)
+    if code == INTERRUPTED:
+        Console(stderr=True).print("Stopped. What had finished is on record; run the command again to go on.")
+    sys.exit(code)
+
+
+def _explain(error: RoadworthyError) -> None:
+    console = Console(stderr=True, highlight=False)
+    place = f" at {error.where}" if error.where else ""
+    console.print(f"[bold red]✗ {error.code}[/]{place}", markup=True)
+    console.print(error.what, markup=False)
+    console.print(f"→ {error.remedy}", markup=False)

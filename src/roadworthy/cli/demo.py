@@ -1,0 +1,153 @@
+"""The first journey, told as a transcript.
+
+Owns the order of the telling; every line of output comes from the commands themselves, which a reader can type again in
+the demo's folder.
+"""
+
+import shlex
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.rule import Rule
+from rich.table import Table
+
+from roadworthy.base.clock import monotonic_s, now
+from roadworthy.base.errors import InputError
+from roadworthy.base.ids import salt_bytes
+from roadworthy.cli.output import opened
+from roadworthy.demo.materials import DemoPaths, ServerProcess, free_port, repair_feed, write_demo
+from roadworthy.demo.story import planted_versus_found
+from roadworthy.wiring.view import envelopes
+
+RunCommand = Callable[[Sequence[str]], int]
+_MARK = ".roadworthy-demo"
+_SEED = 20_261_121
+_PEOPLE = (
+    ("ada", "Ada Moreau, head of radiology", ("business_owner",)),
+    ("ben", "Ben Okafor, platform", ("system_owner",)),
+    ("chi", "Chi Nguyen, biostatistics", ("validator", "quality")),
+)
+
+
+def tell(run: RunCommand, folder: Path) -> None:
+    """Tell the whole journey in a folder of its own.
+
+    Args:
+        run: executes one command line of ours and returns its exit code.
+        folder: everything is made under it; an earlier demo there is replaced, anything else is left alone.
+
+    Raises:
+        InputError: the folder holds something that is not a demo (RW-100).
+    """
+    from_s = monotonic_s()
+    out = Console(highlight=False)
+    _clear(folder)
+    port = free_port()
+    paths = write_demo(folder, at=now(), seed=_SEED, port=port)
+    _chapter(out, "A pilot that worked")
+    out.print(_STORY.format(folder=folder), markup=False)
+    with ServerProcess(folder, port):
+        teller = _Teller(out, run, paths, folder)
+        teller.assess()
+        teller.decide()
+        teller.compare_with_truth()
+        teller.fix()
+    teller.prove()
+    out.print(f"\nThe whole journey took {monotonic_s() - from_s:.0f} s.")
+
+
+_STORY = """\
+Breast-mass triage: a model trained on a curated pilot set of real patients orders the radiologists' worklist.
+The pilot went well. Now three sites are to use it. Their feed is made of the remaining real patients, with
+operational damage planted by a seeded program, so the truth is known: {folder}/truth.json."""
+
+
+class _Teller:
+    """Types the commands of the journey."""
+
+    def __init__(self, out: Console, run: RunCommand, paths: DemoPaths, folder: Path) -> None:
+        self._out, self._run, self._paths, self._folder = out, run, paths, folder
+        self._manifest = ["--manifest", str(paths.manifest)]
+        self._passphrase = folder / "passphrase.txt"
+
+    def _type(self, *words: str, here: bool = True) -> int:
+        arguments = [*words, *(self._manifest if here else [])]
+        self._out.print(f"\n$ roadworthy {shlex.join(words)}", style="bold", markup=False, soft_wrap=True)
+        code = self._run(arguments)
+        self._out.print(f"$ echo $?\n{code}", style="dim", markup=False)
+        return code
+
+    def assess(self) -> None:
+        """Tier, people, and every check once."""
+        _chapter(self._out, "Assess: every criterion is run once")
+        self._type("tier", str(self._paths.answers), here=False)
+        self._passphrase.write_bytes(salt_bytes(16).hex().encode())
+        self._passphrase.chmod(0o600)
+        self._type("inspect")
+
+    def decide(self) -> None:
+        """Signatures on what no program can know, the gaps, and the gate."""
+        _chapter(self._out, "What no program can know is signed")
+        secret = ("--passphrase-file", str(self._passphrase))
+        for person_id, name, roles in _PEOPLE:
+            asked = [word for role in roles for word in ("--role", role)]
+            self._type("person", "add", person_id, "--name", name, *asked, *secret)
+        reason = "I answer for what this system does to my patients."
+        self._type("sign", "G2", "--as", "ada", "--reason", reason, *secret)
+        _chapter(self._out, "Gaps, their critical path, and the gate")
+        self._type("gaps")
+        self._type("gate")
+
+    def compare_with_truth(self) -> None:
+        """What was planted against what was found."""
+        _chapter(self._out, "What was planted, and what was found")
+        with opened(self._paths.manifest) as workspace:
+            findings = [f.what for each in envelopes(workspace.case()) for f in each.evidence.findings]
+        table = Table(box=None, padding=(0, 2), header_style="dim")
+        for name in ("planted", "where", "rows", "found by the inspection"):
+            table.add_column(name)
+        for row in planted_versus_found(self._paths.truth, findings):
+            table.add_row(row.kind, row.where, str(row.rows), row.found or "NOT FOUND")
+        self._out.print(table)
+
+    def fix(self) -> None:
+        """One fix, and only what it touches runs again."""
+        _chapter(self._out, "One fix: the feed is repaired at its source")
+        for line in repair_feed(self._folder):
+            self._out.print(f"  {line}", markup=False)
+        self._out.print("Only what depends on the feed is stale now, and runs again.")
+        self._type("inspect")
+        self._type("gate")
+
+    def prove(self) -> None:
+        """Report, bundle, and the proof."""
+        _chapter(self._out, "Prove it to somebody else")
+        bundle = str(self._folder / "bundle.zip")
+        self._type("report", str(self._folder / "report.html"))
+        self._type("export", bundle)
+        self._type("verify", bundle, here=False)
+        self._out.print(_NEXT.format(folder=self._folder, manifest=self._paths.manifest), markup=False)
+
+
+_NEXT = """
+Look at   {folder}/report.html
+Verify    roadworthy verify {folder}/bundle.zip        (or alone: python -m roadworthy.ledger.verify {folder}/bundle.zip)
+Recompute roadworthy gate --bundle {folder}/bundle.zip --json
+Go on     cd {folder} && roadworthy evidence show D1     roadworthy gaps     roadworthy sign gate --as ada --reason ..."""
+
+
+def _chapter(out: Console, title: str) -> None:
+    out.print()
+    out.print(Rule(title, align="left", style="dim"))
+
+
+def _clear(folder: Path) -> None:
+    """Make room for the demo without ever deleting what is not its own."""
+    if folder.exists() and any(folder.iterdir()):
+        if not (folder / _MARK).exists():
+            raise InputError(f"{folder} is not empty and holds no demo.", remedy="Choose another folder: --dir FOLDER.")
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / _MARK).touch()

@@ -1,0 +1,55 @@
+"""``roadworthy gate``: what the gate says, as the same bytes to everybody."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from roadworthy.base.clock import parse_instant
+from roadworthy.base.codec import to_json
+from roadworthy.cli.output import DEFAULT_MANIFEST, JsonOption, ManifestOption, console, opened, print_json
+from roadworthy.domain.decision import Decision, Outcome
+from roadworthy.gates.evaluate import decision_digest
+from roadworthy.gates.explain import headline
+from roadworthy.reports.words import state_word
+from roadworthy.wiring import bundles
+
+NOT_MET = 1
+_PASSES = (Outcome.OPEN, Outcome.CONDITIONAL)
+
+
+def gate(
+    bundle: Annotated[
+        Path | None, typer.Option("--bundle", help="Compute it from a bundle instead of the store.")
+    ] = None,
+    at: Annotated[str | None, typer.Option("--at", help="Compute it at another instant; nothing is recorded.")] = None,
+    manifest: ManifestOption = DEFAULT_MANIFEST,
+    json: JsonOption = False,
+) -> None:
+    """Decide the gate. The decision stands, byte for byte, until something that it rests on changes."""
+    if bundle is not None:
+        decision = bundles.decision_of(bundle).decision
+    else:
+        with opened(manifest) as workspace:
+            decision = workspace.settle(workspace.clock()) if at is None else workspace.decide(parse_instant(at))
+    if json:
+        print_json(to_json(decision))
+    else:
+        show(decision)
+    raise typer.Exit(0 if decision.outcome in _PASSES else NOT_MET)
+
+
+def show(decision: Decision) -> None:
+    """The decision for a person."""
+    out = console()
+    out.print(f"Gate {decision.gate_id}: [bold]{decision.outcome.value.upper()}[/]", markup=True)
+    out.print(headline(decision), markup=False)
+    by_id = {reading.criterion_id: reading for reading in decision.readings}
+    for criterion_id in decision.unblock_order:
+        reading = by_id[criterion_id]
+        out.print(f"  {criterion_id:<4} {state_word(reading.state):<14} {reading.reason}", markup=False)
+    if decision.waiting_for:
+        out.print(f"Waiting for signatures: {', '.join(role.value for role in decision.waiting_for)}")
+    for refused in decision.refused:
+        out.print(f"  refused: entry {refused.index}: {refused.reason}", markup=False)
+    out.print(f"Decision {decision_digest(decision)} at ledger size {decision.head.size}", markup=False)

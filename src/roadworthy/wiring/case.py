@@ -1,0 +1,170 @@
+"""From roadworthy.yaml to the vocabulary. Owns digests of what the manifest names, and the context that checks get.
+
+Rules kept here: every path is checked before anything is written, and one digest covers a data set, however many files.
+"""
+
+from pathlib import Path
+
+from roadworthy.base.codec import to_json
+from roadworthy.base.digest import digest_file, digest_of
+from roadworthy.base.errors import MissingFile
+from roadworthy.domain.criterion import PackRef
+from roadworthy.domain.people import Role
+from roadworthy.domain.risk import Tier
+from roadworthy.domain.use_case import Part, Release, Subject, UseCase
+from roadworthy.kit.context import DataSource, Peak, Quality, Target
+from roadworthy.measure.table import data_files, table_digest
+from roadworthy.wiring.manifest import DataBlock, Manifest, SloBlock
+from roadworthy.wiring.openslo import ServiceLevel, read_openslo
+
+_OWNER_ROLES = {
+    "business": Role.BUSINESS_OWNER,
+    "system": Role.SYSTEM_OWNER,
+    "data": Role.DATA_OWNER,
+    "validator": Role.VALIDATOR,
+    "security": Role.SECURITY,
+    "quality": Role.QUALITY,
+    "legal": Role.LEGAL,
+    "change_lead": Role.CHANGE_LEAD,
+    "sponsor": Role.SPONSOR,
+}
+
+
+def use_case_of(manifest: Manifest, tier: Tier) -> UseCase:
+    """The use case, with its computed tier."""
+    block = manifest.use_case
+    named = block.owners.model_dump(exclude_none=True)
+    return UseCase(
+        id=block.id,
+        title=block.title,
+        intended_use=block.intended_use,
+        decision=block.decision,
+        owners={_OWNER_ROLES[key]: value for key, value in named.items()},
+        builders=tuple(sorted(block.builders)),
+        tier=tier,
+    )
+
+
+def release_files(manifest: Manifest, root: Path) -> dict[Part, Path]:
+    """Absolute path of every file of the release.
+
+    Raises:
+        MissingFile: a file that is named does not exist (RW-102).
+    """
+    named = manifest.release.model_dump(exclude_none=True)
+    return {Part(key): existing(root, value, f"release.{key}") for key, value in named.items()}
+
+
+def existing(root: Path, name: str, key: str) -> Path:
+    """The absolute path of a file that the manifest names.
+
+    Raises:
+        MissingFile: it does not exist (RW-102).
+    """
+    path = (root / name).resolve()
+    if not path.is_file():
+        raise MissingFile(
+            f"There is no file {name}.", remedy=f"Create it, or correct {key} in roadworthy.yaml.", where=key
+        )
+    return path
+
+
+def subject_of(manifest: Manifest, root: Path, packs: tuple[PackRef, ...], level: ServiceLevel | None) -> Subject:
+    """Digest of everything that evidence may depend on.
+
+    Raises:
+        MissingFile: a file or data set that is named does not exist (RW-102).
+    """
+    parts = {part: digest_file(path) for part, path in release_files(manifest, root).items()}
+    contracts = {
+        name: digest_file(existing(root, block.contract, f"data.{name}.contract"))
+        for name, block in _data_blocks(manifest).items()
+        if block.contract is not None
+    }
+    if contracts:
+        parts[Part.DATA_CONTRACT] = digest_of(contracts)
+    thresholds = manifest.quality.model_dump() if manifest.quality else {}
+    parts[Part.THRESHOLDS] = digest_of({"quality": thresholds, "slo": to_json(level) if level else None})
+    if manifest.fallback:
+        declared = {"fallback": manifest.fallback, "file": parts.get(Part.INFRASTRUCTURE)}
+        parts[Part.INFRASTRUCTURE] = digest_of(declared)
+    release = Release(parts=dict(parts))
+    parts[Part.PILOT_DATA] = _data_digest(manifest.data.pilot, root)
+    parts[Part.PRODUCTION_DATA] = _data_digest(manifest.data.production, root)
+    parts[Part.PEOPLE] = digest_of(manifest.use_case.owners.model_dump())
+    parts[Part.PACKS] = digest_of([to_json(pack) for pack in packs])
+    return Subject(use_case_id=manifest.use_case.id, release_digest=release.digest, parts=parts)
+
+
+def _data_blocks(manifest: Manifest) -> dict[str, DataBlock]:
+    return {"pilot": manifest.data.pilot, "production": manifest.data.production}
+
+
+def _data_digest(block: DataBlock, root: Path) -> str:
+    return f"sha256:{table_digest(data_files((root / block.path).resolve()))}"
+
+
+def data_sources(manifest: Manifest, root: Path) -> dict[str, DataSource]:
+    """Both data sets, by name, as checks see them."""
+    return {
+        name: DataSource(
+            name=name,
+            pattern=(root / block.path).resolve(),
+            contract=existing(root, block.contract, f"data.{name}.contract") if block.contract else None,
+            label=block.label,
+            cohort=block.cohort,
+            features=tuple(block.features),
+            key=block.key,
+            known_at=dict(block.known_at),
+        )
+        for name, block in _data_blocks(manifest).items()
+    }
+
+
+def service_level(manifest: Manifest, root: Path) -> ServiceLevel | None:
+    """The declared service level, from the manifest itself or from its OpenSLO file."""
+    if manifest.slo is None:
+        return None
+    if isinstance(manifest.slo, SloBlock):
+        return ServiceLevel(p99_ms=manifest.slo.p99_ms, error_share=manifest.slo.error_share)
+    return read_openslo(existing(root, manifest.slo, "slo"))
+
+
+def target_of(manifest: Manifest, level: ServiceLevel | None) -> Target | None:
+    """The endpoint with its peak and service level, or None when none is declared."""
+    block = manifest.target
+    if block is None:
+        return None
+    return Target(
+        protocol=block.protocol,
+        url=block.url.rstrip("/"),
+        peak=Peak(**block.peak.model_dump()) if block.peak else None,
+        p99_ms=level.p99_ms if level else None,
+        error_share=level.error_share if level else 0.01,
+    )
+
+
+def quality_of(manifest: Manifest) -> Quality | None:
+    """The quality that is needed, or None when none is declared."""
+    block = manifest.quality
+    if block is None:
+        return None
+    return Quality(
+        metric=block.metric,
+        bound=block.bound,
+        threshold=block.threshold,
+        margin_from_pilot=block.margin_from_pilot,
+    )
+
+
+def policy_parameters(manifest: Manifest, level: ServiceLevel | None) -> dict[str, float | int | str]:
+    """What packs may refer to as ``{param: name}``; a name that is absent leaves its bound undefined."""
+    values: dict[str, float | int | str] = {}
+    if manifest.quality is not None:
+        values["quality.bound"] = manifest.quality.bound
+        values["quality.op"] = ">=" if manifest.quality.side == "lower" else "<="
+        values["quality.margin"] = manifest.quality.margin_from_pilot
+    if level is not None:
+        values["slo.p99_ms"] = level.p99_ms
+        values["slo.error_share"] = level.error_share
+    return values

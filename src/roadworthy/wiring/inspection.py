@@ -1,0 +1,198 @@
+"""One inspection of a workspace: read, run what is due, record each result as it comes, settle the gate.
+
+Owns the order of work: checks that can share the machine run side by side, those that need it alone run one by one
+afterwards. Each result is on record the moment its check ends, so stopping half-way loses nothing.
+"""
+
+import tempfile
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+from roadworthy.actions.evidence import record_evidence
+from roadworthy.actions.inspection import Due, Finished, run_check
+from roadworthy.actions.policy import Revision
+from roadworthy.base.errors import ParameterError, RoadworthyError, UnknownCriterion
+from roadworthy.checks.catalog import check_ids, find_check
+from roadworthy.domain.case_file import CaseFile
+from roadworthy.domain.criterion import Criterion
+from roadworthy.domain.decision import Decision
+from roadworthy.domain.use_case import Subject
+from roadworthy.kit.context import CheckContext
+from roadworthy.kit.params import read_params
+from roadworthy.kit.schema_problems import nearest
+from roadworthy.wiring.workspace import PRODUCER_ID, Workspace
+
+_SIDE_BY_SIDE = 2
+DEFAULT_SEED = 20_261_121
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inspected:
+    """What an inspection did.
+
+    Attributes:
+        at: its one instant.
+        ran: what ran, in the order of ending.
+        fresh: how many checks did not have to run.
+        decision: the gate's decision afterwards.
+        errors: what stopped checks from completing.
+    """
+
+    at: datetime
+    ran: tuple[Finished, ...]
+    fresh: int
+    decision: Decision
+    errors: tuple[RoadworthyError, ...]
+
+
+class Watcher:
+    """Sees an inspection go on. This one looks away; derive from it to show progress."""
+
+    def planned(self, due: Sequence[Due]) -> None:
+        """Called once, with everything that will run."""
+
+    def started(self, due: Due) -> None:
+        """Called when a check starts, from its own thread."""
+
+    def ended(self, due: Due, finished: Finished) -> None:
+        """Called when the result of a check is on record."""
+
+
+def inspect(
+    workspace: Workspace,
+    *,
+    watcher: Watcher,
+    only: Sequence[str] = (),
+    everything: bool = False,
+    seed: int = DEFAULT_SEED,
+    revision: Revision | None = None,
+) -> Inspected:
+    """Inspect once.
+
+    1. read the manifest and check all of it; 2. put on record what it changed; 3. find what is due; 4. run it and
+    record each result; 5. settle the gate.
+
+    Args:
+        workspace: where.
+        watcher: who watches.
+        only: ids of criteria or checks; empty for all.
+        everything: run fresh checks too.
+        seed: of every random choice.
+        revision: signature on a looser policy.
+
+    Raises:
+        KeyboardInterrupt: the user stopped; what had ended is on record, what was running is recorded as terminated.
+    """
+    # 1
+    proposal = workspace.proposal()
+    _refuse_unknown_parameters(workspace)
+    # 2
+    at = workspace.clock()
+    case = workspace.synchronise(proposal, at, revision=revision)
+    # 3
+    due, fresh = _due(workspace, case, at, only, everything=everything)
+    watcher.planned(due)
+    # 4
+    with tempfile.TemporaryDirectory(prefix="roadworthy-") as folder:
+        context = workspace.context(at, seed, Path(folder), proposal.subject)
+        ran = tuple(_run_all(workspace, due, context, proposal.subject, watcher))
+    # 5
+    decision = workspace.settle(workspace.clock())
+    errors = tuple(finished.error for finished in ran if finished.error is not None)
+    return Inspected(at=at, ran=ran, fresh=fresh, decision=decision, errors=errors)
+
+
+def _refuse_unknown_parameters(workspace: Workspace) -> None:
+    for check_id in workspace.manifest.checks:
+        if check_id not in check_ids():
+            raise ParameterError(
+                f"There is no check {check_id!r}.", remedy=nearest(check_id, check_ids()), where="checks"
+            )
+
+
+def _due(
+    workspace: Workspace, case: CaseFile, at: datetime, only: Sequence[str], *, everything: bool
+) -> tuple[tuple[Due, ...], int]:
+    """What has to run, cheap checks first, and how many checks are fresh."""
+    criteria = case.profile.criteria if case.profile is not None else ()
+    known = {c.id for c in criteria} | {c.check for c in criteria if c.check}
+    for name in only:
+        if name not in known:
+            raise UnknownCriterion(f"There is no criterion or check {name!r}.", remedy=nearest(name, sorted(known)))
+    reasons = workspace.due(case, at)
+    by_check: dict[str, list[Criterion]] = {}
+    for criterion in criteria:
+        if criterion.check is not None:
+            by_check.setdefault(criterion.check, []).append(criterion)
+    due: list[Due] = []
+    for check_id, proven in by_check.items():
+        wanted = not only or check_id in only or any(c.id in only for c in proven)
+        why = next((reasons[c.id] for c in proven if c.id in reasons), "asked for" if everything else None)
+        if wanted and why is not None:
+            check = find_check(check_id)
+            given = workspace.manifest.checks.get(check_id, {})
+            params = read_params(check.params, given, where=f"checks.{check_id}")
+            due.append(Due(check=check, criteria=tuple(proven), params=params, reason=why))
+    due.sort(key=lambda each: (each.check.alone, each.check.budget_s, each.check.id))
+    return tuple(due), len(by_check) - len(due)
+
+
+def _run_all(
+    workspace: Workspace, due: Sequence[Due], context: CheckContext, subject: Subject, watcher: Watcher
+) -> Iterator[Finished]:
+    """Run everything; on Ctrl-C ask the running checks to stop, put on record that they did, and pass it on."""
+    stop = threading.Event()
+
+    def work(each: Due) -> Finished:
+        watcher.started(each)
+        place = context.workdir / each.check.id
+        place.mkdir()
+        return run_check(
+            each,
+            replace(context, workdir=place),
+            subject,
+            environment=workspace.manifest.environment,
+            producer=PRODUCER_ID,
+            clock=workspace.clock,
+            cancelled=stop.is_set,
+        )
+
+    pending: dict[Future[Finished], Due] = {}
+    with ThreadPoolExecutor(max_workers=_SIDE_BY_SIDE) as pool:
+        try:
+            for batch in _batches(due):
+                pending |= {pool.submit(work, each): each for each in batch}
+                for future in as_completed(list(pending)):
+                    yield _keep(workspace, pending.pop(future), future.result(), watcher)
+        except KeyboardInterrupt:
+            stop.set()
+            pool.shutdown(wait=True, cancel_futures=True)
+            for future, each in pending.items():
+                if not future.cancelled():
+                    _keep(workspace, each, future.result(), watcher)
+            raise
+
+
+def _batches(due: Sequence[Due]) -> Iterator[Sequence[Due]]:
+    """What may run side by side, then each check that needs the machine for itself."""
+    yield [each for each in due if not each.check.alone]
+    for each in due:
+        if each.check.alone:
+            yield [each]
+
+
+def _keep(workspace: Workspace, due: Due, finished: Finished, watcher: Watcher) -> Finished:
+    with workspace.store.unit_of_work() as uow:
+        record_evidence(
+            uow,
+            evidence=finished.evidence,
+            files=finished.files,
+            key=workspace.keys.producer,
+            at=workspace.clock(),
+        )
+    watcher.ended(due, finished)
+    return finished

@@ -1,0 +1,71 @@
+"""OpenSLO v1 files. Owns reading the two service levels that checks use: p99 latency and the share of failures.
+
+What is read: every document of ``kind: SLO``. An objective with ``op: lte``, a ``value`` and ``target: 0.99`` states the
+latency at the 99th percentile (``timeSliceTarget`` does not matter here); an objective of a ratio metric states one
+minus its target as the largest share of failures. Anything else in the file is left alone.
+Source: OpenSLO v1, https://github.com/OpenSLO/OpenSLO.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from roadworthy.base.errors import ManifestError
+
+_PERCENTILE = 0.99
+_DEFAULT_ERROR_SHARE = 0.01
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceLevel:
+    """What users were promised.
+
+    Attributes:
+        p99_ms: latency at the 99th percentile, in milliseconds.
+        error_share: largest share of failed requests, in [0, 1].
+    """
+
+    p99_ms: float
+    error_share: float
+
+
+def read_openslo(path: Path) -> ServiceLevel:
+    """Read the latency and error objectives of an OpenSLO file.
+
+    Raises:
+        ManifestError: not YAML, or no latency objective at 0.99 (RW-101).
+    """
+    try:
+        documents = list(yaml.safe_load_all(path.read_text(encoding="utf-8")))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ManifestError(f"{path.name} is not YAML: {error}", remedy="Write an OpenSLO v1 file.") from error
+    p99_ms: float | None = None
+    error_share = _DEFAULT_ERROR_SHARE
+    for ratio, objective in _objectives(documents):
+        target = objective.get("target")
+        if ratio and isinstance(target, int | float):
+            error_share = round(1 - target, 12)
+        elif objective.get("op") in ("lte", "lt") and target == _PERCENTILE:
+            p99_ms = float(objective["value"])
+    if p99_ms is None:
+        raise ManifestError(
+            f"{path.name} states no latency objective.",
+            remedy="Add an objective with op: lte, value in milliseconds and target: 0.99.",
+            where="slo",
+        )
+    return ServiceLevel(p99_ms=p99_ms, error_share=error_share)
+
+
+def _objectives(documents: list[Any]) -> Iterator[tuple[bool, dict[str, Any]]]:
+    """Every objective of every SLO, and whether it is about a ratio."""
+    for document in documents:
+        if not isinstance(document, dict) or document.get("kind") != "SLO":
+            continue
+        spec = document.get("spec", {})
+        shared = spec.get("indicator", {}).get("spec", {})
+        for objective in spec.get("objectives", []):
+            own = objective.get("indicator", {}).get("spec", {})
+            yield "ratioMetric" in shared or "ratioMetric" in own, objective

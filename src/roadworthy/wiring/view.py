@@ -1,0 +1,68 @@
+"""The scorecard of a workspace at an instant. Owns gathering its parts; writes nothing but a decision that changed."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+
+from roadworthy.base.codec import from_json
+from roadworthy.domain.case_file import CaseFile
+from roadworthy.domain.decision import Decision
+from roadworthy.domain.evidence import Evidence, Finding
+from roadworthy.gates.gaps import open_gaps
+from roadworthy.gates.plan import plan
+from roadworthy.reports.scorecard import Scorecard, build_scorecard
+from roadworthy.wiring.workspace import Workspace, trust_of
+
+_PLAN_SEED = 20_261_121
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvelopeView:
+    """One envelope on record, opened."""
+
+    digest: str
+    index: int
+    evidence: Evidence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """A scorecard with the decision behind it."""
+
+    scorecard: Scorecard
+    decision: Decision
+
+
+def envelopes(case: CaseFile) -> tuple[EnvelopeView, ...]:
+    """Every evidence envelope on record, opened, in ledger order.
+
+    Raises:
+        SignatureBroken: a recorded envelope does not verify (RW-502).
+    """
+    trust = trust_of(case)
+    read = partial(from_json, Evidence)
+    return tuple(
+        EnvelopeView(digest=s.digest, index=s.index, evidence=read(trust.open(s.body).payload["predicate"]))
+        for s in case.evidence
+    )
+
+
+def view(workspace: Workspace, at: datetime) -> View:
+    """The scorecard now; a changed decision is put on record first."""
+    decision = workspace.settle(at)
+    case = workspace.case()
+    opened = envelopes(case)
+    profile = case.profile
+    if profile is None or case.use_case is None:  # pragma: no cover  # settle has already refused
+        raise AssertionError
+    gaps = open_gaps(
+        profile, decision, case.assignments, case.deferrals, _newest_findings(opened), owners=case.use_case.owners
+    )
+    planned = plan(gaps, start=at.date(), seed=_PLAN_SEED)
+    evidence = {each.digest: (each.evidence, each.index) for each in opened}
+    return View(scorecard=build_scorecard(case, decision, gaps, planned, evidence, at), decision=decision)
+
+
+def _newest_findings(opened: tuple[EnvelopeView, ...]) -> dict[str, tuple[Finding, ...]]:
+    """Findings of the newest envelope about each criterion."""
+    return {ref.id: each.evidence.findings for each in opened for ref in each.evidence.criteria}

@@ -1,0 +1,69 @@
+"""OpenSLO files: the two service levels that checks use."""
+
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from roadworthy.base.errors import ManifestError
+from roadworthy.wiring.openslo import ServiceLevel, read_openslo
+
+LATENCY = """\
+apiVersion: openslo/v1
+kind: SLO
+metadata: {name: latency}
+spec:
+  indicator: {spec: {thresholdMetric: {metricSource: {type: prometheus}}}}
+  objectives:
+    - {op: lte, value: 250, target: 0.95}
+    - {op: lte, value: 400, target: 0.99}
+"""
+ERRORS = """\
+---
+apiVersion: openslo/v1
+kind: SLO
+metadata: {name: errors}
+spec:
+  indicator: {spec: {ratioMetric: {counter: true}}}
+  objectives:
+    - {target: 0.995}
+"""
+
+
+def write(folder: Path, text: str) -> Path:
+    """A file with that text."""
+    path = folder / "x.openslo.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_latency_and_errors_are_read_from_one_file(tmp_path: Path) -> None:
+    """The objective at 0.99 is the one that counts, in milliseconds."""
+    level = read_openslo(write(tmp_path, LATENCY + ERRORS))
+    assert level == ServiceLevel(p99_ms=400.0, error_share=0.005)
+
+
+def test_without_an_error_objective_one_percent_is_acceptable(tmp_path: Path) -> None:
+    """The default is stated, not silent."""
+    assert read_openslo(write(tmp_path, LATENCY)).error_share == 0.01
+
+
+@pytest.mark.parametrize("text", [ERRORS, "kind: Service\n", "- a list\n", "kind: [unclosed\n", "\tno\n"])
+def test_a_file_without_a_latency_objective_is_an_error_with_a_remedy(tmp_path: Path, text: str) -> None:
+    """A missing objective must not mean no objective."""
+    with pytest.raises(ManifestError) as caught:
+        read_openslo(write(tmp_path, text))
+    assert caught.value.remedy
+
+
+def test_the_specification_s_own_examples(shared_data: Path, tmp_path: Path) -> None:
+    """The one about latency is read; those about ratios alone are refused with the reason."""
+    with tarfile.open(shared_data / "conformance" / "openslo_examples.tar.gz") as archive:
+        archive.extractall(tmp_path, filter="data")
+    examples = sorted(tmp_path.rglob("*.yaml"))
+    about_latency = [example for example in examples if example.name == "occurences-slo.yaml"]
+    assert len(examples) > len(about_latency) == 1
+    assert read_openslo(about_latency[0]).p99_ms == 500.0
+    for example in set(examples) - set(about_latency):
+        with pytest.raises(ManifestError, match="latency"):
+            read_openslo(example)
