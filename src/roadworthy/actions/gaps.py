@@ -8,10 +8,12 @@ from datetime import datetime
 from roadworthy.actions.evidence import find_criterion
 from roadworthy.base.codec import to_json
 from roadworthy.base.errors import InputError
+from roadworthy.domain.case_file import CaseFile, fold
 from roadworthy.domain.criterion import Profile
 from roadworthy.domain.gap import Assignment
 from roadworthy.domain.record import Draft, Receipt, RecordKind
 from roadworthy.domain.waiver import Deferral, Invalidation
+from roadworthy.gates.order import require_acyclic
 from roadworthy.ports.unit_of_work import UnitOfWork
 
 
@@ -21,6 +23,7 @@ def assign_gap(uow: UnitOfWork, *, profile: Profile, assignment: Assignment) -> 
     Raises:
         UnknownCriterion: the gap's criterion, or one that it depends on, is not in the profile (RW-107).
         InputError: the three efforts are not in order (RW-100).
+        DependencyCycle: the gap would wait for itself, directly or by way of others (RW-112).
     """
     for criterion_id in (assignment.criterion_id, *(assignment.depends_on or ())):
         find_criterion(profile.criteria, criterion_id)
@@ -30,6 +33,7 @@ def assign_gap(uow: UnitOfWork, *, profile: Profile, assignment: Assignment) -> 
             f"The effort {effort.low_days:g}, {effort.likely_days:g}, {effort.high_days:g} is not in order.",
             remedy="Give optimistic, likely and pessimistic person-days, for example 2,3,8.",
         )
+    _require_acyclic(fold(uow.records()), profile, assignment)
     return uow.append(
         Draft(
             kind=RecordKind.GAP_ASSIGNED,
@@ -40,6 +44,14 @@ def assign_gap(uow: UnitOfWork, *, profile: Profile, assignment: Assignment) -> 
             payload={"assignment": to_json(assignment)},
         )
     )
+
+
+def _require_acyclic(case: CaseFile, profile: Profile, assignment: Assignment) -> None:
+    """Refuse a circle now: once on record, it would stop every later plan."""
+    assigned = {**case.assignments, assignment.criterion_id: assignment}
+    waits = {criterion.id: criterion.gap_depends_on for criterion in profile.criteria}
+    waits |= {name: each.depends_on for name, each in assigned.items() if name in waits and each.depends_on is not None}
+    require_acyclic(waits)
 
 
 def defer_gap(uow: UnitOfWork, *, profile: Profile, deferral: Deferral) -> Receipt:

@@ -5,7 +5,8 @@ Owns the runner. What a check measures belongs to the check; whether it suffices
 Rules kept here:
 1. A check is due when it never ran, its newest evidence is stale, or its last run did not complete.
 2. In every run the check also measures its must-fail fixture; if it does not find the fault, the run proves nothing.
-3. A failing instrument is evidence too: an error, with its reason; never a pass, never silence.
+3. A failing instrument is evidence too, whether it says why or breaks: an error, with its reason; never a pass, never
+   silence.
 4. A run over its budget is asked to stop, and what it returns afterwards no longer counts.
 """
 
@@ -23,7 +24,7 @@ from typing import Any
 from roadworthy import __version__
 from roadworthy.base.clock import Clock
 from roadworthy.base.digest import digest_of
-from roadworthy.base.errors import RoadworthyError
+from roadworthy.base.errors import EvidenceError, RoadworthyError
 from roadworthy.domain.case_file import CaseFile
 from roadworthy.domain.criterion import Assurance, Criterion, Estimate, Verdict, judge_all
 from roadworthy.domain.evidence import Control, CriterionRef, Evidence, Finding, RunOutcome
@@ -125,7 +126,7 @@ def run_check(
     try:
         observation, control = _observe(due, context, run)
     except RoadworthyError as error:
-        return _unfinished(blank, RunOutcome.ERROR, f"{error}", error, clock)
+        return _unfinished(blank, RunOutcome.ERROR, f"{error.code} {error.what}", error, clock)
     finally:
         timer.cancel()
     if overdue.is_set():
@@ -136,6 +137,20 @@ def run_check(
 
 
 def _observe(due: Due, context: CheckContext, run: Run) -> tuple[Observation, Control]:
+    try:
+        return _measure(due, context, run)
+    except RoadworthyError:
+        raise
+    except Exception as error:
+        # Checks are also written by third parties. Whatever breaks in one must neither end the inspection nor pass.
+        raise EvidenceError(
+            f"The check {due.check.id} broke: {type(error).__name__}: {error}",
+            remedy="Report it to whoever wrote the check; what it saw cannot count.",
+            where=due.check.id,
+        ) from error
+
+
+def _measure(due: Due, context: CheckContext, run: Run) -> tuple[Observation, Control]:
     with tempfile.TemporaryDirectory(prefix="roadworthy-") as folder:
         control_context = replace(context, workdir=Path(folder))
         with due.check.subject(context) as real:

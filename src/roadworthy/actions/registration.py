@@ -1,12 +1,17 @@
 """Who and what is on record: use cases, releases, people, producers. One verb a function, one entry a call."""
 
+import re
 from datetime import datetime
 
 from roadworthy.base.codec import to_json
+from roadworthy.base.errors import InputError
+from roadworthy.domain.case_file import fold
 from roadworthy.domain.people import Person, Producer
 from roadworthy.domain.record import Draft, Receipt, RecordKind
 from roadworthy.domain.use_case import Subject, UseCase
 from roadworthy.ports.unit_of_work import UnitOfWork
+
+_PLAIN_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 
 
 def register_use_case(uow: UnitOfWork, *, use_case: UseCase, actor: str, at: datetime) -> Receipt:
@@ -38,7 +43,19 @@ def register_release(uow: UnitOfWork, *, subject: Subject, actor: str, at: datet
 
 
 def register_person(uow: UnitOfWork, *, person: Person, actor: str, at: datetime) -> Receipt:
-    """Put a person, their roles and their public key on record."""
+    """Put a person, their roles and their public key on record.
+
+    Raises:
+        InputError: the id is not a plain name, or a person or program bears it already (RW-100).
+    """
+    case = fold(uow.records())
+    if not _PLAIN_ID.fullmatch(person.id):
+        raise InputError(
+            f"{person.id!r} is not a plain id.", remedy="Use lower-case letters, digits and dashes, for example a-weber."
+        )
+    if person.id in case.people or person.id in case.producers:
+        # A signature names its signer by id, so an id that changed hands would change who signed.
+        raise InputError(f"The id {person.id!r} is taken.", remedy="Choose another; ids are never given away again.")
     return uow.append(
         Draft(
             kind=RecordKind.PERSON_REGISTERED,

@@ -6,7 +6,7 @@ from roadworthy.actions.evidence import Signer, find_criterion
 from roadworthy.base.canonical import canonical_bytes
 from roadworthy.base.clock import format_instant
 from roadworthy.base.codec import from_json, to_json
-from roadworthy.base.errors import InputError, NotWaivable, SelfApproval, WaiverRefused
+from roadworthy.base.errors import InputError, NotWaivable, SelfApproval, WaiverRefused, WrongRole
 from roadworthy.base.ids import new_id
 from roadworthy.domain.case_file import CaseFile
 from roadworthy.domain.criterion import Profile
@@ -15,6 +15,7 @@ from roadworthy.domain.record import Draft, Receipt, RecordKind
 from roadworthy.domain.signature import APPROVAL_MEDIA_TYPE, WAIVER_MEDIA_TYPE
 from roadworthy.domain.use_case import Subject
 from roadworthy.domain.waiver import Waiver, WaiverApproval
+from roadworthy.gates.waiver import APPROVER_ROLES
 from roadworthy.ledger.dsse import sign
 from roadworthy.ports.trust import Trust
 from roadworthy.ports.unit_of_work import UnitOfWork
@@ -98,13 +99,18 @@ def approve_waiver(
 
     Raises:
         SelfApproval: the approver asked for it (RW-301).
-        WrongRole: the approver does not hold the role (RW-305).
+        WrongRole: the approver does not hold the role, or it may not carry a risk (RW-305).
         WaiverRefused: the waiver has expired (RW-302).
         InputError: no reason (RW-100).
     """
     if signer.person.id == waiver.requester:
         raise SelfApproval(
             f"{signer.person.printed_name} asked for this waiver.", remedy="Let somebody else approve it."
+        )
+    if role not in APPROVER_ROLES:
+        raise WrongRole(
+            f"The role {role.value} may not approve a waiver.",
+            remedy=f"These may: {', '.join(sorted(each.value for each in APPROVER_ROLES))}.",
         )
     if at >= waiver.expires_at:
         raise WaiverRefused("The waiver has expired.", remedy="Request a new one; waivers are never renewed in place.")

@@ -41,7 +41,7 @@ def to_json(value: Any) -> Any:
         return value if math.isfinite(value) else None
     if isinstance(value, datetime):
         return format_instant(value)
-    if dataclasses.is_dataclass(value):
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {name: to_json(getattr(value, name)) for name in _field_names(type(value))}
     return _container_to_json(value)
 

@@ -16,7 +16,7 @@ from rich.table import Table
 from roadworthy.base.clock import monotonic_s, now
 from roadworthy.base.errors import InputError
 from roadworthy.base.ids import salt_bytes
-from roadworthy.cli.output import opened
+from roadworthy.cli.output import console, opened
 from roadworthy.demo.materials import DemoPaths, ServerProcess, free_port, repair_feed, write_demo
 from roadworthy.demo.story import planted_versus_found
 from roadworthy.wiring.view import envelopes
@@ -42,7 +42,7 @@ def tell(run: RunCommand, folder: Path) -> None:
         InputError: the folder holds something that is not a demo (RW-100).
     """
     from_s = monotonic_s()
-    out = Console(highlight=False)
+    out = console()
     _clear(folder)
     port = free_port()
     paths = write_demo(folder, at=now(), seed=_SEED, port=port)
@@ -72,12 +72,12 @@ class _Teller:
         self._manifest = ["--manifest", str(paths.manifest)]
         self._passphrase = folder / "passphrase.txt"
 
-    def _type(self, *words: str, here: bool = True) -> int:
+    def _type(self, *words: str, here: bool = True) -> None:
         arguments = [*words, *(self._manifest if here else [])]
         self._out.print(f"\n$ roadworthy {shlex.join(words)}", style="bold", markup=False, soft_wrap=True)
         code = self._run(arguments)
-        self._out.print(f"$ echo $?\n{code}", style="dim", markup=False)
-        return code
+        if code:
+            self._out.print(f"(exit code {code})", style="dim", markup=False)
 
     def assess(self) -> None:
         """Tier, people, and every check once."""

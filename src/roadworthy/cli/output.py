@@ -20,6 +20,7 @@ PassphraseOption = Annotated[
 ]
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why, in a sentence; it is signed.", show_default=False)]
 DEFAULT_MANIFEST = Path(MANIFEST_NAME)
+PAGE_WIDTH = 118
 
 
 def print_json(value: Any) -> None:
@@ -29,8 +30,8 @@ def print_json(value: Any) -> None:
 
 
 def console() -> Console:
-    """Where people read."""
-    return Console(highlight=False, soft_wrap=False)
+    """Where people read; a file or a pipe gets the width that the tables were made for."""
+    return Console(highlight=False, width=None if sys.stdout.isatty() else PAGE_WIDTH)
 
 
 @contextmanager

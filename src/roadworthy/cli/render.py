@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from roadworthy.base.clock import format_instant
+from roadworthy.cli.output import PAGE_WIDTH
 from roadworthy.domain.decision import Outcome
 from roadworthy.reports.register import GapRow
 from roadworthy.reports.rows import Row
@@ -18,12 +19,11 @@ from roadworthy.reports.words import number, outcome_word, short_digest, state_l
 from roadworthy.wiring.view import EnvelopeView
 
 _TONES = {"ok": "green", "bad": "red", "wait": "yellow", "waive": "magenta", "none": "dim"}
-_WIDE = 118
 
 
 def scorecard_text(out: Console, card: Scorecard) -> None:
     """The scorecard: where each criterion stands, what the gate says, and what to do next."""
-    width = min(out.width, _WIDE)
+    width = min(out.width, PAGE_WIDTH)
     out.print()
     out.print(
         f" {card.use_case_id} · release {card.release} · tier {card.tier.value} · {' + '.join(card.packs)}",
@@ -93,7 +93,7 @@ def gap_register(out: Console, card: Scorecard) -> None:
     plan = card.plan
     out.print(f" {len(card.gaps)} open gaps, {plan.person_days_words}. {card.sub}".rstrip(), markup=False)
     order = {step.criterion_id: position for position, step in enumerate(plan.cheapest, start=1)}
-    table = Table(box=None, padding=(0, 1), header_style="dim", width=min(out.width, _WIDE))
+    table = Table(box=None, padding=(0, 1), header_style="dim", width=min(out.width, PAGE_WIDTH))
     for name, justify in (("", "right"), ("gap", "left"), ("state", "left"), ("owner", "left"), ("effort", "right")):
         table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]  # rich takes these literals
     table.add_column("after", max_width=12)

@@ -124,7 +124,7 @@ class Evidence:
         check: id of the check, or ``attestation``.
         check_version: of that check.
         parameters: as used, units in the names.
-        inputs: digest of every part that it read.
+        inputs: digest of every part that it read, or that a criterion of it depends on.
         outcome: how the run ended.
         problem: why, unless completed.
         estimates: what was measured.

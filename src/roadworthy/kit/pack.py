@@ -96,7 +96,9 @@ class SourceDocument(_Block):
 
     document: Text = Field(description="Title, as criteria cite it.")
     url: str | None = Field(default=None, pattern=r"^https?://")
-    checked_on: date = Field(description="When a person last read it.")
+    checked_on: date = Field(
+        description="As of when its status was looked up; no claim that every clause was confirmed."
+    )
 
 
 class Citation(_Block):

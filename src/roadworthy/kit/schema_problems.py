@@ -138,13 +138,9 @@ def _known_keys(model: type[BaseModel], loc: tuple[str | int, ...]) -> list[str]
 
 
 def _step(kind: Any, step: str | int) -> list[Any]:
-    found: list[Any] = []
-    for leaf in _models(kind):
-        if isinstance(step, str) and step in leaf.model_fields:
-            found.append(leaf.model_fields[step].annotation)
-    if not found and typing.get_args(kind):
-        found.extend(argument for argument in typing.get_args(kind) if _models(argument))
-    return found
+    fields = [leaf.model_fields for leaf in _models(kind)] if isinstance(step, str) else []
+    found: list[Any] = [each[str(step)].annotation for each in fields if step in each]
+    return found or [argument for argument in typing.get_args(kind) if _models(argument)]
 
 
 def _models(kind: Any) -> list[type[BaseModel]]:

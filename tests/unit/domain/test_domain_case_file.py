@@ -49,7 +49,13 @@ ASSIGNMENT = Assignment(
     assigned_at=AT,
 )
 DEFERRAL = Deferral(
-    criterion_id="D1", reason="later", work="relabel", cost_days=3.0, target_stage="harden", decided_by="ada", decided_at=AT
+    criterion_id="D1",
+    reason="later",
+    work="relabel",
+    cost_days=3.0,
+    target_stage="harden",
+    decided_by="ada",
+    decided_at=AT,
 )
 INVALIDATION = Invalidation(happened_at=AT, criterion_ids=("D1",), parts=frozenset({Part.MODEL}), reason="incident")
 DECISION = Decision(
@@ -81,7 +87,13 @@ DECISION = Decision(
 def record(index: int, kind: RecordKind, **payload: object) -> Record:
     """One record with the given payload members."""
     return Record(
-        index=index, kind=kind, at=AT, actor="ada", use_case_id="heart", subject="", payload={k: to_json(v) for k, v in payload.items()}
+        index=index,
+        kind=kind,
+        at=AT,
+        actor="ada",
+        use_case_id="heart",
+        subject="",
+        payload={k: to_json(v) for k, v in payload.items()},
     )
 
 
@@ -112,7 +124,12 @@ def test_every_kind_finds_its_place() -> None:
     assert case.people == {"ada": PERSON}
     assert set(case.producers) == {"cli"}
     assert case.releases == {"sha256:aa"}
-    assert [len(x) for x in (case.evidence, case.waiver_requests, case.waiver_approvals, case.signatures)] == [1, 1, 1, 1]
+    assert [len(x) for x in (case.evidence, case.waiver_requests, case.waiver_approvals, case.signatures)] == [
+        1,
+        1,
+        1,
+        1,
+    ]
     assert case.evidence[0].body == canonical_bytes(envelope)
     assert case.evidence[0].index == 5
     assert case.assignments == {"D1": ASSIGNMENT}

@@ -12,7 +12,9 @@ AT_LEAST = Predicate(metric="auc", comparator=Comparator.AT_LEAST, bound=0.8, un
 AT_MOST = replace(AT_LEAST, metric="p99_ms", comparator=Comparator.AT_MOST, bound=50.0, unit="ms")
 
 
-def estimate(metric: str, lower: float, upper: float, *, n: int = 100, unit: str = "1", cohort: str | None = None) -> Estimate:
+def estimate(
+    metric: str, lower: float, upper: float, *, n: int = 100, unit: str = "1", cohort: str | None = None
+) -> Estimate:
     """An estimate whose point lies in the middle."""
     interval = Interval(estimate=(lower + upper) / 2, lower=lower, upper=upper, n=n)
     return Estimate(metric=metric, interval=interval, unit=unit, cohort=cohort)
@@ -62,7 +64,11 @@ def test_an_undefined_bound_cannot_be_met() -> None:
 
 def test_one_miss_outweighs_any_number_of_passes() -> None:
     """Predicates are joined by and, worst first."""
-    good, wide, bad = estimate("auc", 0.9, 0.95), estimate("p99_ms", 40, 60, unit="ms"), estimate("p99_ms", 60, 70, unit="ms")
+    good, wide, bad = (
+        estimate("auc", 0.9, 0.95),
+        estimate("p99_ms", 40, 60, unit="ms"),
+        estimate("p99_ms", 60, 70, unit="ms"),
+    )
     assert judge_all([AT_LEAST, AT_MOST], [good, bad]) is Verdict.NOT_MET
     assert judge_all([AT_LEAST, AT_MOST], [good, wide]) is Verdict.CANNOT_TELL
     assert judge_all([AT_LEAST], [good, bad]) is Verdict.MET

@@ -51,14 +51,18 @@ def test_every_problem_is_listed_with_line_and_remedy() -> None:
 
 def test_a_key_inside_one_branch_of_a_union_is_found() -> None:
     """Pydantic's own name of the branch is no key of the file."""
-    assert any(p == "line 3: level.bund: Unknown key. Did you mean bound?" for p in problems("title: x\nlevel:\n  bund: 1\n"))
+    assert any(
+        p == "line 3: level.bund: Unknown key. Did you mean bound?" for p in problems("title: x\nlevel:\n  bund: 1\n")
+    )
 
 
 def test_an_empty_file_lacks_everything() -> None:
     """No line to point at is no reason to crash."""
     with pytest.raises(ValidationError) as caught:
         Outer.model_validate({})
-    assert [str(p) for p in describe(caught.value, Outer, compose_lines(""))] == ["line 1: title: The key is missing. Add it."]
+    assert [str(p) for p in describe(caught.value, Outer, compose_lines(""))] == [
+        "line 1: title: The key is missing. Add it."
+    ]
 
 
 def test_keys_that_stand_twice_are_found_at_any_depth() -> None:
