@@ -137,7 +137,7 @@ def attest(
         raise InputError(
             f"{criterion.id} always applies in this profile.", remedy="Close its gap, defer it, or request a waiver."
         )
-    if claim is Claim.MET and not criterion.signer_roles:
+    if claim is not Claim.NOT_APPLICABLE and not criterion.signer_roles:
         raise InputError(f"{criterion.id} is proven by a check, not by a signature.", remedy="Run roadworthy inspect.")
     word = Attestation(
         person_id=signer.person.id,

@@ -4,7 +4,7 @@ import re
 from datetime import datetime
 
 from roadworthy.base.codec import to_json
-from roadworthy.base.errors import InputError
+from roadworthy.base.errors import InputError, SelfApproval
 from roadworthy.domain.case_file import fold
 from roadworthy.domain.people import Person, Producer
 from roadworthy.domain.record import Draft, Receipt, RecordKind
@@ -47,15 +47,22 @@ def register_person(uow: UnitOfWork, *, person: Person, actor: str, at: datetime
 
     Raises:
         InputError: the id is not a plain name, or a person or program bears it already (RW-100).
+        SelfApproval: the key is somebody else's already; two ids with one key could fill two seats (RW-301).
     """
     case = fold(uow.records())
     if not _PLAIN_ID.fullmatch(person.id):
         raise InputError(
-            f"{person.id!r} is not a plain id.", remedy="Use lower-case letters, digits and dashes, for example a-weber."
+            f"{person.id!r} is not a plain id.",
+            remedy="Use lower-case letters, digits and dashes, for example a-weber.",
         )
     if person.id in case.people or person.id in case.producers:
         # A signature names its signer by id, so an id that changed hands would change who signed.
         raise InputError(f"The id {person.id!r} is taken.", remedy="Choose another; ids are never given away again.")
+    for other in (*case.people.values(), *case.producers.values()):
+        if other.public_key == person.public_key:
+            raise SelfApproval(
+                f"The key of {person.id} is registered for {other.id}.", remedy="Give every person a key of their own."
+            )
     return uow.append(
         Draft(
             kind=RecordKind.PERSON_REGISTERED,

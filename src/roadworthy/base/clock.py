@@ -49,10 +49,10 @@ def parse_instant(text: str) -> datetime:
     remedy = "Write RFC 3339 with a zone, for example 2026-11-21T10:42:00Z."
     try:
         at = datetime.fromisoformat(text)
-    except ValueError as error:
+        if at.tzinfo is None and len(text) == len("2026-11-21"):
+            at = at.replace(tzinfo=UTC)
+        if at.tzinfo is None:
+            raise InstantError(f"The instant {text!r} has no time zone.", remedy=remedy)
+        return at.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         raise InstantError(f"{text!r} is not an instant.", remedy=remedy) from error
-    if at.tzinfo is None and len(text) == len("2026-11-21"):
-        at = at.replace(tzinfo=UTC)
-    if at.tzinfo is None:
-        raise InstantError(f"The instant {text!r} has no time zone.", remedy=remedy)
-    return at.astimezone(UTC)

@@ -138,7 +138,10 @@ def _read_float(value: Any, path: str) -> float:
         return math.nan
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise _malformed(f"{value!r} is not a number.", path)
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError as error:
+        raise _malformed("the number is too large.", path) from error
 
 
 def _expect(kind: type, value: Any, path: str) -> Any:

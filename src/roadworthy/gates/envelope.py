@@ -85,9 +85,6 @@ def read_letter(
         return Letter(sealed=sealed, content=_content(parcel), signers=opened.signers)
     except (MalformedEvidence, SignatureBroken) as error:
         return refuse(sealed, f"{error.where + ': ' if error.where else ''}{error.what}")
-    except OverflowError:
-        # A year before 1 in UTC, or a number beyond a double: well-formed text that no value stands for.
-        return refuse(sealed, "it holds an instant or a number that is out of range")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

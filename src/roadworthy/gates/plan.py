@@ -28,6 +28,8 @@ _SAME = 1e-9
 
 _WORKING_DAYS_A_WEEK = 5
 
+_AT_ONCE_DAYS = 0.5
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slot:
@@ -166,8 +168,9 @@ def _line_up(
     """Predecessors of every gap, dependencies and owner's previous gap together, in an order that can be worked off.
 
     Serial schedule generation: 1. eligible is whatever has all dependencies placed; 2. place the one that can start
-    first; among equals the one with the longest path still ahead of it, then the smaller id; 3. its owner is busy until
-    it ends, so it precedes the owner's next one.
+    first; among equals what takes half a day at most (nobody puts an hour's work off for weeks), then the one with the
+    longest path still ahead of it, then the smaller id; 3. its owner is busy until it ends, so it precedes the owner's
+    next one.
     """
     owner = {gap.criterion_id: gap.owner for gap in gaps}
     ahead = _longest_ahead(depends_on, days)
@@ -180,7 +183,7 @@ def _line_up(
         before = {gap: {*depends_on[gap], *([last[owner[gap]]] if owner[gap] in last else [])} for gap in eligible}
         start = {gap: max((finish[other] for other in before[gap]), default=0.0) for gap in eligible}
         # 2
-        chosen = min(eligible, key=lambda gap: (start[gap], -ahead[gap], gap))
+        chosen = min(eligible, key=lambda gap: (start[gap], days[gap] > _AT_ONCE_DAYS, -ahead[gap], gap))
         # 3
         network[chosen] = tuple(sorted(before[chosen]))
         finish[chosen] = start[chosen] + days[chosen]

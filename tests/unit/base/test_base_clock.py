@@ -46,3 +46,10 @@ def test_a_naive_instant_is_not_written() -> None:
     """A value without a zone has no text form."""
     with pytest.raises(InstantError):
         format_instant(datetime(2026, 11, 21))
+
+
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+def test_an_instant_outside_the_calendar_in_utc_is_refused(text: str) -> None:
+    """The zone pushes it beyond the first or last year."""
+    with pytest.raises(InstantError, match="is not an instant"):
+        parse_instant(text)

@@ -120,3 +120,9 @@ def test_a_choice_of_types_takes_the_first_that_fits() -> None:
     assert from_json(Outer, {**to_json(OUTER), "choice": 3}).choice == 3
     with pytest.raises(MalformedEvidence):
         from_json(Outer, {**to_json(OUTER), "choice": None})
+
+
+def test_a_whole_number_beyond_every_float_is_malformed() -> None:
+    """Not an overflow in somebody else's face."""
+    with pytest.raises(MalformedEvidence, match="too large"):
+        from_json(float, 10**400)
