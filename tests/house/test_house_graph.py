@@ -28,7 +28,7 @@ THIRD_PARTIES = {
     "measure": {"numpy", "scipy", "pyarrow", "duckdb", "sklearn", "yaml", "pydantic", "open_data_contract_standard"},
     "checks": {"numpy", "pyarrow"},
     "actions": set(),
-    "reports": {"jinja2"},
+    "reports": {"jinja2", "markupsafe"},
     "store": {"sqlalchemy", "alembic", "cryptography"},
     "wiring": {"pydantic", "yaml"},
     "demo": {"numpy", "pyarrow", "sklearn", "uvicorn", "yaml"},

@@ -45,7 +45,8 @@ def jcs(shared_data: Path) -> dict[str, bytes]:
     """The published test files, by their names."""
     archive = (shared_data / "conformance" / "jcs_testdata.tar.gz").read_bytes()
     with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-        return {each.name: tar.extractfile(each).read() for each in tar.getmembers() if each.isfile()}  # type: ignore[union-attr]
+        files = {each.name: tar.extractfile(each) for each in tar.getmembers() if each.isfile()}
+        return {name: stream.read() for name, stream in files.items() if stream is not None}
 
 
 def test_all_published_vectors(jcs: dict[str, bytes]) -> None:
