@@ -1,20 +1,17 @@
-"""A logistic regression that can be read: weights, means and scales in one JSON file. Owns training and scoring.
+"""A logistic regression that can be read: weights, means and scales in one JSON file. Owns the file and scoring.
 
-The file is data, not a program: loading it runs nothing, and equal training data give equal bytes.
+The file is data, not a program: loading it runs nothing, and equal models give equal bytes. Scoring needs NumPy alone, so
+that a server starts quickly; fitting belongs to ``training``.
 """
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
 
 from roadworthy.base.errors import MissingFile, UnreadableData
-
-_DIGITS = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,30 +51,6 @@ class LogisticModel:
         log_odds = ((filled - self.means) / self.scales * self.weights).sum(axis=1) + self.intercept
         probability: NDArray[np.float64] = 1.0 / (1.0 + np.exp(-np.clip(log_odds, -700.0, 700.0)))
         return probability
-
-
-def train(name: str, features: Sequence[str], rows: NDArray[np.float64], labels: NDArray[np.int64]) -> LogisticModel:
-    """Fit on rows of shape (n, k) with NaN for missing values, and labels 0 or 1 of shape (n,)."""
-    means = np.nanmean(rows, axis=0)
-    filled = np.where(np.isnan(rows), means, rows)
-    scales = filled.std(axis=0)
-    scales = np.where(scales > 0, scales, 1.0)
-    fitted = LogisticRegression(max_iter=5_000, tol=1e-10).fit((filled - means) / scales, labels)
-    return LogisticModel(
-        name=name,
-        features=tuple(features),
-        means=_rounded(means),
-        scales=_rounded(scales),
-        weights=_rounded(fitted.coef_[0]),
-        intercept=float(_rounded(fitted.intercept_)[0]),
-        lowest=_rounded(filled.min(axis=0)),
-        highest=_rounded(filled.max(axis=0)),
-    )
-
-
-def _rounded(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """To 12 significant digits: the last bits depend on the machine's linear algebra, the model must not."""
-    return np.asarray([float(f"{value:.{_DIGITS}g}") for value in values], dtype=np.float64)
 
 
 def save(model: LogisticModel, path: Path) -> None:

@@ -10,7 +10,7 @@ The folder holds ``serving.yaml``, which names the model file and says whether r
 
 With validation off the server does what many pilots do: it takes what comes, imputes what it cannot use, and scores
 with confidence. With validation on it rejects what it cannot understand, and declines rows that lie far outside what
-the model was trained on or lack more than half of their values: their score is null, which means undecided.
+the model was trained on or lack more than two thirds of their values: their score is null, which means undecided.
 """
 
 import argparse
@@ -39,7 +39,7 @@ Send = Callable[[Message], Awaitable[None]]
 _MATRIX = 2
 _MAX_BODY_BYTES = 16 * 1024 * 1024
 _OUTSIDE_RANGES = 3.0
-_MOST_MISSING_SHARE = 0.5
+_MOST_MISSING_SHARE = 2 / 3
 _LARGEST = sys.float_info.max
 
 
@@ -67,6 +67,8 @@ def read_serving(folder: Path) -> Serving:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise MissingFile("There is no serving.yaml.", remedy="Write one.", where=str(path)) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ManifestError("serving.yaml is not YAML.", remedy="Correct its indentation.", where=str(path)) from error
     if (
         not isinstance(content, dict)
         or set(content) != {"model", "validation"}
