@@ -56,13 +56,19 @@ def view(workspace: Workspace, at: datetime) -> View:
     if profile is None or case.use_case is None:  # pragma: no cover  # settle has already refused
         raise AssertionError
     gaps = open_gaps(
-        profile, decision, case.assignments, case.deferrals, _newest_findings(opened), owners=case.use_case.owners
+        profile, decision, case.assignments, case.deferrals, _newest_findings(opened, decision), owners=case.use_case.owners
     )
     planned = plan(gaps, start=at.date(), seed=_PLAN_SEED)
     evidence = {each.digest: (each.evidence, each.index) for each in opened}
     return View(scorecard=build_scorecard(case, decision, gaps, planned, evidence, at), decision=decision)
 
 
-def _newest_findings(opened: tuple[EnvelopeView, ...]) -> dict[str, tuple[Finding, ...]]:
-    """Findings of the newest envelope about each criterion."""
-    return {ref.id: each.evidence.findings for each in opened for ref in each.evidence.criteria}
+def _newest_findings(opened: tuple[EnvelopeView, ...], decision: Decision) -> dict[str, tuple[Finding, ...]]:
+    """Findings of the newest envelope about each criterion; what the gate refused has no say in remedies either."""
+    refused = {each.digest for each in decision.refused}
+    return {
+        ref.id: each.evidence.findings
+        for each in opened
+        if each.digest not in refused
+        for ref in each.evidence.criteria
+    }
