@@ -1,11 +1,16 @@
 """Labelled rows scored by the live endpoint: what the checks of the performance family measure. Not a check itself.
 
 The model is judged as users meet it: every score comes over HTTP from the endpoint under inspection, never from a model
-file loaded here. Rows without a label cannot be judged; rows that the endpoint declines to score count against it as
-the worst score for their label would: a model must not look better by refusing the hard cases.
+file loaded here.
+
+Rules kept here:
+1. Rows without a label cannot be judged, but their cohort is not forgotten: a site without any label is unmeasured.
+2. A row that the endpoint declines to score counts against it: as the worst score for its label in production, and as
+   the best one in the pilot, since a poor pilot would make the loss look small. Declining never pays.
 """
 
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 import numpy as np
@@ -30,12 +35,14 @@ class ScoredSet:
         rows: of the whole set.
         unlabelled: rows that were left out for want of a label.
         declined: labelled rows that the endpoint did not score.
+        unjudged_cohorts: cohorts without any labelled row.
     """
 
     sample: Sample
     rows: int
     unlabelled: int
     declined: int
+    unjudged_cohorts: tuple[str, ...] = ()
 
 
 def required_target(context: CheckContext) -> Target:
@@ -75,7 +82,14 @@ def feature_rows(table: Table, source: DataSource) -> list[Row]:
     return [{name: columns[name][index] for name in source.features} for index in range(table.row_count)]
 
 
-def score(context: CheckContext, source: DataSource) -> ScoredSet:
+class Declined(Enum):
+    """How a row counts that the endpoint did not score."""
+
+    WORST = "worst"
+    BEST = "best"
+
+
+def score(context: CheckContext, source: DataSource, *, declined_as: Declined = Declined.WORST) -> ScoredSet:
     """Score every labelled row of a data set through the endpoint.
 
     Raises:
@@ -96,29 +110,44 @@ def score(context: CheckContext, source: DataSource) -> ScoredSet:
     scores = np.concatenate(
         [model.predict(rows[start : start + _BATCH], columns=source.features) for start in range(0, len(rows), _BATCH)]
     )
-    declined = np.isnan(scores)
     outcome = labels[known]
-    scores[declined] = np.where(outcome[declined] == 1, 0.0, 1.0)
+    declined = np.isnan(scores)
+    scores[declined] = _stand_ins(outcome[declined], scores[~declined], declined_as)
     cohorts: NDArray[Any] | None = None
+    unjudged: tuple[str, ...] = ()
     if source.cohort is not None:
-        cohorts = np.asarray(table.column(source.cohort), dtype=object)[known]
+        named = np.asarray(table.column(source.cohort), dtype=object)
+        cohorts = named[known]
+        unjudged = tuple(sorted({str(each) for each in named} - {str(each) for each in cohorts}))
     return ScoredSet(
         sample=Sample(labels=outcome.astype(np.int64), scores=scores, cohorts=cohorts),
         rows=table.row_count,
         unlabelled=int((~known).sum()),
         declined=int(declined.sum()),
+        unjudged_cohorts=unjudged,
     )
 
 
-def specimen(*, informed: bool, seed: int = 7) -> ScoredSet:
-    """Synthetic rows of two cohorts, scored by something that knows the outcome, or by something that does not.
+def _stand_ins(outcome: NDArray[np.float64], given: NDArray[np.float64], declined_as: Declined) -> NDArray[np.float64]:
+    """Scores for declined rows: beyond every score that was given, on the wrong side or on the right one.
 
-    Scores that know nothing are the negative control: whatever bound they can meet is no bound.
+    Scores in [0, 1] are taken for probabilities, whose ends are 0 and 1; others have no ends, so one step beyond serves.
+    """
+    probabilities = bool(((given >= 0) & (given <= 1)).all())
+    low, high = (0.0, 1.0) if probabilities else (float(given.min()) - 1, float(given.max()) + 1)
+    right = np.where(outcome == 1, high, low)
+    return right if declined_as is Declined.BEST else low + high - right
+
+
+def specimen(*, informed: bool, seed: int = 7) -> ScoredSet:
+    """Synthetic rows of two cohorts, scored by something that knows the outcome, or that takes one for the other.
+
+    Scores on the wrong side are the negative control: every metric is at its worst there, at any threshold.
     """
     rng = np.random.default_rng(seed)
     labels = np.tile([0, 1], _SPECIMEN_ROWS // 2)
-    noise = rng.uniform(0.0, 0.04 if informed else 1.0, _SPECIMEN_ROWS)
-    scores = np.where(labels == 1, 1 - noise, noise) if informed else noise
+    noise = rng.uniform(0.0, 0.04, _SPECIMEN_ROWS)
+    scores = np.where((labels == 1) == informed, 1 - noise, noise)
     cohorts = np.asarray(["north", "south"], dtype=object)[np.arange(_SPECIMEN_ROWS) // 2 % 2]
     return ScoredSet(
         sample=Sample(labels=labels, scores=scores, cohorts=cohorts), rows=_SPECIMEN_ROWS, unlabelled=0, declined=0

@@ -168,9 +168,9 @@ def _line_up(
     """Predecessors of every gap, dependencies and owner's previous gap together, in an order that can be worked off.
 
     Serial schedule generation: 1. eligible is whatever has all dependencies placed; 2. place the one that can start
-    first; among equals what takes half a day at most (nobody puts an hour's work off for weeks), then the one with the
-    longest path still ahead of it, then the smaller id; 3. its owner is busy until it ends, so it precedes the owner's
-    next one.
+    first; among equals the one with the longest path still ahead of it, then the smaller id; 3. its owner is busy until
+    it ends, so it precedes the owner's next one. What takes half a day at most neither waits for its owner nor keeps
+    them busy: nobody puts an hour's work off for weeks.
     """
     owner = {gap.criterion_id: gap.owner for gap in gaps}
     ahead = _longest_ahead(depends_on, days)
@@ -180,15 +180,21 @@ def _line_up(
     while len(network) < len(owner):
         # 1
         eligible = [gap for gap in owner if gap not in network and all(d in network for d in depends_on[gap])]
-        before = {gap: {*depends_on[gap], *([last[owner[gap]]] if owner[gap] in last else [])} for gap in eligible}
+        before = {gap: {*depends_on[gap], *_queue(gap, owner[gap], days, last)} for gap in eligible}
         start = {gap: max((finish[other] for other in before[gap]), default=0.0) for gap in eligible}
         # 2
-        chosen = min(eligible, key=lambda gap: (start[gap], days[gap] > _AT_ONCE_DAYS, -ahead[gap], gap))
+        chosen = min(eligible, key=lambda gap: (start[gap], -ahead[gap], gap))
         # 3
         network[chosen] = tuple(sorted(before[chosen]))
         finish[chosen] = start[chosen] + days[chosen]
-        last[owner[chosen]] = chosen
+        if days[chosen] > _AT_ONCE_DAYS:
+            last[owner[chosen]] = chosen
     return network
+
+
+def _queue(gap: str, owner: str, days: Mapping[str, float], last: Mapping[str, str]) -> tuple[str, ...]:
+    """The owner's previous gap, for which this one has to wait; none for what takes half a day at most."""
+    return (last[owner],) if owner in last and days[gap] > _AT_ONCE_DAYS else ()
 
 
 def _longest_ahead(depends_on: Mapping[str, Sequence[str]], days: Mapping[str, float]) -> dict[str, float]:
@@ -274,8 +280,10 @@ def _slot(gap: Gap, waits_for: tuple[str, ...], times: _Times, criticality_share
         latest_start_days=earliest_start + slack,
         latest_finish_days=earliest_finish + slack,
         slack_days=slack,
-        # It starts on the day after the last full day before it.
-        starts_on=working_day(start, float(np.floor(earliest_start + _SAME)) + 1),
+        # It starts on the day after the last full day before it; work of no length, on the day on which it ends.
+        starts_on=min(
+            working_day(start, float(np.floor(earliest_start + _SAME)) + 1), working_day(start, earliest_finish)
+        ),
         finishes_on=working_day(start, earliest_finish),
         criticality_share=criticality_share,
         waits_for=waits_for,

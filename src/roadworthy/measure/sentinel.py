@@ -190,6 +190,9 @@ def _sign(declared: Field, present: NDArray[np.float64], value: float, rows: int
         return Sign.IMPOSSIBLE
     if rows >= _CONSTANT_SHARE * present.size and present.size >= _CONSTANT_ROWS:
         return Sign.CONSTANT
+    # A value that the contract lists may stand apart; only a cohort that has nothing else is worth a question then.
+    if value in declared.valid_values:
+        return None
     # Without the other usual sentinels: -9 and 0 side by side must not hide each other.
     others = present[~np.isin(present, USUAL)]
     if rows < _ISOLATED_SHARE * present.size or others.size < _ISOLATED_OTHERS:

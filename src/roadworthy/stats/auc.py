@@ -8,13 +8,16 @@ Rules kept here:
 1. One class only, fewer than two of either class, or a score that is not finite: unknown, never a number.
 2. Separation without a single error has an estimated variance of zero. That is ignorance, not certainty: the interval
    then is the exact one of ``min(positives, negatives)`` trials without an error.
+3. The variance of the rarer class rests on few rows, however many the other class has. So intervals take Student's
+   quantile with one degree of freedom less than the rarer class has rows, not the normal one.
 """
 
 import math
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import norm, rankdata
+from scipy.stats import rankdata
+from scipy.stats import t as student
 
 from roadworthy.base.errors import ParameterError
 from roadworthy.base.interval import Interval, exact, unknown
@@ -67,7 +70,8 @@ def delong(labels: ArrayLike, scores: ArrayLike, confidence: float = 0.95, *, lo
     if variance <= 0.0:
         return _without_error(area, on_positives.size, on_negatives.size, confidence)
     # 3. The interval, on the scale that was asked for.
-    lower, upper = _interval(area, math.sqrt(variance), confidence, logit=logit and 0.0 < area < 1.0)
+    reach = _quantile(on_positives.size, on_negatives.size, confidence) * math.sqrt(variance)
+    lower, upper = _interval(area, reach, logit=logit and 0.0 < area < 1.0)
     return Interval(estimate=area, lower=lower, upper=upper, n=sample.scores.size, confidence=confidence)
 
 
@@ -100,7 +104,7 @@ def delong_paired_delta(
     if variance <= 0.0:
         return difference(delong(labels, scores_before, confidence), delong(labels, scores_after, confidence))
     estimate = float(on_positives.mean())
-    half = float(norm.ppf(0.5 + confidence / 2)) * math.sqrt(variance)
+    half = _quantile(on_positives.size, on_negatives.size, confidence) * math.sqrt(variance)
     return Interval(
         estimate=estimate,
         lower=max(-1.0, estimate - half),
@@ -160,12 +164,16 @@ def _placements(positive: BoolArray, scores: FloatArray) -> tuple[FloatArray, Fl
     return np.asarray(on_positives, dtype=np.float64), np.asarray(on_negatives, dtype=np.float64)
 
 
-def _interval(area: float, error: float, confidence: float, *, logit: bool) -> tuple[float, float]:
-    z = float(norm.ppf(0.5 + confidence / 2))
+def _quantile(positives: int, negatives: int, confidence: float) -> float:
+    """Student's two-sided quantile with the degrees of freedom of the rarer class."""
+    return float(student.ppf(0.5 + confidence / 2, min(positives, negatives) - 1))
+
+
+def _interval(area: float, reach: float, *, logit: bool) -> tuple[float, float]:
     if not logit:
-        return max(0.0, area - z * error), min(1.0, area + z * error)
+        return max(0.0, area - reach), min(1.0, area + reach)
     centre = math.log(area / (1 - area))
-    half = z * error / (area * (1 - area))
+    half = reach / (area * (1 - area))
     return _expit(centre - half), _expit(centre + half)
 
 

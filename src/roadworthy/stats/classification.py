@@ -78,8 +78,8 @@ def confusion(labels: ArrayLike, scores: ArrayLike, threshold: float = 0.5) -> C
 def brier(labels: ArrayLike, probabilities: ArrayLike, confidence: float = 0.95) -> Interval:
     """Mean squared error of probabilities in [0, 1], lower is better (Brier, Monthly Weather Review 78, 1950).
 
-    The interval is Student's on the row losses, cut to [0, 1]. When all losses are equal their spread says nothing,
-    and the interval is as wide as for that many trials without an event.
+    The interval is Student's on the row losses, cut to [0, 1]. A rare outcome that happens not to occur makes the losses
+    look alike, so the upper end is never below that of ``n`` trials without an event.
 
     Returns:
         The interval; unknown below two rows, or when a value is not a probability.
@@ -96,10 +96,8 @@ def brier(labels: ArrayLike, probabilities: ArrayLike, confidence: float = 0.95)
     losses = (values - positive) ** 2
     mean = float(losses.mean())
     error = float(losses.std(ddof=1)) / math.sqrt(n)
-    if error == 0.0:
-        slack = clopper_pearson(0, n, confidence).upper
-        return Interval(
-            estimate=mean, lower=mean * (1 - slack), upper=mean + (1 - mean) * slack, n=n, confidence=confidence
-        )
     half = float(student.ppf(0.5 + confidence / 2, n - 1)) * error
-    return Interval(estimate=mean, lower=max(0.0, mean - half), upper=min(1.0, mean + half), n=n, confidence=confidence)
+    unseen = mean + (1 - mean) * clopper_pearson(0, n, confidence).upper
+    return Interval(
+        estimate=mean, lower=max(0.0, mean - half), upper=min(1.0, max(mean + half, unseen)), n=n, confidence=confidence
+    )

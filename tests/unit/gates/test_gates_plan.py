@@ -205,11 +205,31 @@ def test_the_end_is_the_longest_path(rows):
     for each in gaps:
         assert set(each.depends_on) <= set(network[each.criterion_id])
     for owner in "xyz":
-        spans = sorted((s.earliest_start_days, s.earliest_finish_days) for s in found.slots if s.owner == owner)
+        spans = sorted(
+            (s.earliest_start_days, s.earliest_finish_days)
+            for s in found.slots
+            if s.owner == owner and s.duration_days > 0.5
+        )
         assert all(one[1] <= other[0] for one, other in pairwise(spans))
     for each in found.slots:
         through = found.likely_days - each.slack_days
         assert through == longest_through(network, days, each.criterion_id)
+
+
+def test_an_hours_work_waits_for_nobody():
+    """A check that can run from day 2 on is not put off behind its owner's sixty days."""
+    found = planned(gap("A", 60.0, owner="x"), gap("B", 2.0, owner="y"), gap("R", 0.1, "B", owner="x"))
+    slots = {each.criterion_id: each for each in found.slots}
+    assert slots["R"].earliest_start_days == 2.0
+    assert slots["A"].earliest_start_days == 0.0
+    assert found.likely_days == 60.0
+
+
+def test_work_of_no_length_does_not_end_before_it_begins():
+    """Both days are the same."""
+    found = planned(gap("A", 3.0), gap("B", 0.0, "A"))
+    slot = next(each for each in found.slots if each.criterion_id == "B")
+    assert slot.starts_on == slot.finishes_on
 
 
 def longest_through(network, days, id_):

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from scipy.stats import norm
+from scipy.stats import norm, t
 from sklearn.metrics import roc_auc_score
 
 from roadworthy.base.errors import ParameterError
@@ -40,7 +40,8 @@ def test_variance_equals_the_quadratic_definition(seed: int) -> None:
     labels, scores = _sample(np.random.default_rng(seed), 120, 0.8)
     interval = delong(labels, scores, 0.9, logit=False)
     error = math.sqrt(_brute_variance(_kernel(labels, scores)))
-    assert interval.upper - interval.estimate == pytest.approx(norm.ppf(0.95) * error, rel=1e-9)
+    rarer = min(sum(labels), 120 - sum(labels))
+    assert interval.upper - interval.estimate == pytest.approx(t.ppf(0.95, rarer - 1) * error, rel=1e-9)
     assert interval.confidence == 0.9
     assert interval.n == 120
 
@@ -52,7 +53,8 @@ def test_paired_delta_uses_the_covariance() -> None:
     delta = delong_paired_delta(labels, before, after)
     kernel = _kernel(labels, after) - _kernel(labels, before)
     assert delta.estimate == pytest.approx(kernel.mean(), abs=1e-12)
-    assert delta.upper - delta.estimate == pytest.approx(norm.ppf(0.975) * math.sqrt(_brute_variance(kernel)), rel=1e-9)
+    reach = t.ppf(0.975, min(sum(labels), 200 - sum(labels)) - 1) * math.sqrt(_brute_variance(kernel))
+    assert delta.upper - delta.estimate == pytest.approx(reach, rel=1e-9)
     unpaired = delong_unpaired_delta((labels, before), (labels, after))
     assert delta.upper - delta.lower < 0.5 * (unpaired.upper - unpaired.lower)
 
@@ -115,6 +117,16 @@ def test_interval_covers_the_true_area(shift: float) -> None:
         interval = delong(labels, rng.normal(size=100) + shift * labels)
         hits += interval.lower <= truth <= interval.upper
     assert 0.93 <= hits / 2_000 <= 0.98
+
+
+@pytest.mark.parametrize("positives", [10, 30])
+def test_few_of_one_class_seldom_reach_a_bound_that_they_do_not_meet(positives: int) -> None:
+    """On the bound itself, AUC 0.9, the lower end reaches it in about 2.5 %; a normal quantile would let 7 % through."""
+    rng = np.random.default_rng(31)
+    labels = np.repeat([1, 0], [positives, 100 - positives])
+    shift = math.sqrt(2) * norm.ppf(0.9)
+    met = sum(delong(labels, rng.normal(size=100) + shift * labels).lower >= 0.9 for _ in range(1_000))
+    assert met / 1_000 <= 0.055
 
 
 def test_unpaired_delta_covers_the_true_difference() -> None:

@@ -52,6 +52,9 @@ class Subject:
 class ContractCheck(Check[Subject, Params]):
     """Run every rule of the data contract on production data, then plant damage and see whether the contract finds it.
 
+    Broken rules decide. What no rule asks for but looks wrong - a number that stands for "missing", a cohort that seems
+    to use another unit - is shown as a suspicion for a person, and decides nothing.
+
     A baseline that has never found anything is no baseline: so each of eight kinds of damage (lost values, another
     unit, an old delivery, repeats, broken encoding, a changed schema, values out of range, dangling references) is
     planted in a copy of the clean pilot data, and must be found by a rule that the clean data keeps.
@@ -99,16 +102,11 @@ class ContractCheck(Check[Subject, Params]):
         planted = _plant(subject, params, run)
         found = sum(1 for row in planted if row["found"])
         flagged = flagged_rows(subject.feed, subject.contract, at=run.at, limit=_FLAGGED_SHOWN)
-        rows = exact(len(flagged) / subject.feed.row_count, subject.feed.row_count)
         return Observation(
             estimates=(
-                Estimate(
-                    metric="rules_broken",
-                    interval=exact(len(broken) + len(suspicions), len(report.results)),
-                    unit="rule",
-                ),
+                Estimate(metric="rules_broken", interval=exact(len(broken), len(report.results)), unit="rule"),
                 Estimate(metric="corruptions_found_share", interval=exact(found / len(planted), len(planted))),
-                Estimate(metric="flagged_rows_share", interval=rows),
+                Estimate(metric="suspicions", interval=exact(len(suspicions), report.rows), unit="suspicion"),
             ),
             facts={
                 "rows": report.rows,

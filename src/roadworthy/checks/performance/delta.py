@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from roadworthy.base.interval import Interval
-from roadworthy.checks.scoring import ScoredSet, metric_of, required_quality, score, specimen
+from roadworthy.checks.scoring import Declined, ScoredSet, metric_of, required_quality, score, specimen
 from roadworthy.domain.criterion import Estimate
 from roadworthy.domain.evidence import Finding
 from roadworthy.domain.use_case import Part
@@ -51,13 +51,15 @@ class DeltaCheck(Check[Subject, Params]):
     reads: ClassVar[frozenset[Part]] = frozenset({Part.PILOT_DATA, Part.PRODUCTION_DATA})
     budget_s: ClassVar[float] = 180.0
     params: ClassVar[type] = Params
-    must_fail_because: ClassVar[str] = "a pilot that knows the outcome and a production set that does not"
+    must_fail_because: ClassVar[str] = (
+        "a pilot that knows the outcome and a production set that takes one for the other"
+    )
 
     @contextmanager
     def subject(self, context: CheckContext) -> Iterator[Subject]:
         """Both sets of the manifest, scored now."""
         yield Subject(
-            pilot=score(context, context.data["pilot"]),
+            pilot=score(context, context.data["pilot"], declined_as=Declined.BEST),
             production=score(context, context.data["production"]),
             quality=required_quality(context),
         )
@@ -71,7 +73,7 @@ class DeltaCheck(Check[Subject, Params]):
 
     @contextmanager
     def must_fail(self, context: CheckContext) -> Iterator[Subject]:
-        """A production set whose scores know nothing."""
+        """A production set whose scores take one outcome for the other."""
         yield Subject(
             pilot=specimen(informed=True), production=specimen(informed=False), quality=required_quality(context)
         )
@@ -115,7 +117,9 @@ class DeltaCheck(Check[Subject, Params]):
             Finding(
                 what=f"Production loses {loss.estimate:.3f} [{loss.lower:.3f}, {loss.upper:.3f}] of "
                 f"{facts['metric'].upper()} against the pilot; {facts['margin']:g} is acceptable.{where}",
-                remedy="Find the cause: first the data of the worst cohort, then the mix of cases, then the model.",
+                remedy="Find the cause: first the data of the worst cohort, then the mix of cases, then the model. "
+                "Where the model was trained on the pilot rows, name held-out rows as the pilot set: the loss includes "
+                "what the pilot flattered itself by.",
             ),
         )
 

@@ -1,13 +1,13 @@
 """Performance on production-representative data, judged by the worst cohort."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 
-from roadworthy.base.interval import unknown
+from roadworthy.base.interval import Interval
 from roadworthy.checks.scoring import ScoredSet, metric_of, required_quality, score, specimen
 from roadworthy.domain.criterion import Estimate
 from roadworthy.domain.evidence import Finding
@@ -50,7 +50,7 @@ class ProductionCheck(Check[Subject, Params]):
     reads: ClassVar[frozenset[Part]] = frozenset({Part.PRODUCTION_DATA})
     budget_s: ClassVar[float] = 180.0
     params: ClassVar[type] = Params
-    must_fail_because: ClassVar[str] = "one of two cohorts whose scores know nothing of the outcome"
+    must_fail_because: ClassVar[str] = "one of two cohorts whose scores take one outcome for the other"
 
     @contextmanager
     def subject(self, context: CheckContext) -> Iterator[Subject]:
@@ -65,7 +65,7 @@ class ProductionCheck(Check[Subject, Params]):
 
     @contextmanager
     def must_fail(self, context: CheckContext) -> Iterator[Subject]:
-        """The same, but one cohort's scores know nothing."""
+        """The same, but one cohort's scores take one outcome for the other."""
         good, bad = specimen(informed=True), specimen(informed=False)
         north = np.asarray(good.sample.cohorts) == "north"
         mixed = np.where(north, good.sample.scores, bad.sample.scores)
@@ -77,10 +77,12 @@ class ProductionCheck(Check[Subject, Params]):
         """Measure the whole and every cohort; a set without cohorts is its own worst cohort."""
         metric, sample = metric_of(subject.quality), subject.production.sample
         report = delta(sample, sample, metric, threshold=subject.quality.threshold, confidence=params.confidence_share)
-        worst = report.production if not report.cohorts else report.worst.production if report.worst else None
-        # A cohort that cannot be measured might be the worst of all: then nobody can tell which one is.
+        measured = [row.production for row in report.cohorts if row.production.known]
         unmeasured = [row.cohort for row in report.cohorts if not row.production.known]
-        lowest = worst if worst is not None and not unmeasured else unknown(len(sample.labels))
+        unmeasured += subject.production.unjudged_cohorts
+        lowest = _worst(measured or [report.production], higher_is_better=metric.higher_is_better)
+        if unmeasured:
+            lowest = _with_a_gap(lowest, higher_is_better=metric.higher_is_better)
         name = report.worst.cohort if report.worst else "all rows"
         return Observation(
             estimates=(
@@ -131,6 +133,28 @@ class ProductionCheck(Check[Subject, Params]):
                 )
             )
         return tuple(findings)
+
+
+def _worst(cohorts: Sequence[Interval], *, higher_is_better: bool) -> Interval:
+    """The worst of all cohorts, end by end.
+
+    The cohort with the worst estimate need not have the worst end: a small one may look well and know nothing. Taking
+    each end's worst means that the bound is met only where every cohort meets it, and missed as soon as one does.
+    """
+    worst = min if higher_is_better else max
+    return Interval(
+        estimate=worst(each.estimate for each in cohorts),
+        lower=worst(each.lower for each in cohorts),
+        upper=worst(each.upper for each in cohorts),
+        n=min(each.n for each in cohorts),
+        confidence=cohorts[0].confidence,
+    )
+
+
+def _with_a_gap(lowest: Interval, *, higher_is_better: bool) -> Interval:
+    """An unmeasured cohort may be as bad as can be: a miss elsewhere stays a miss, nothing can be met any more."""
+    lower, upper = (0.0, lowest.upper) if higher_is_better else (lowest.lower, 1.0)
+    return Interval(estimate=lowest.estimate, lower=lower, upper=upper, n=lowest.n, confidence=lowest.confidence)
 
 
 def _number(value: float) -> float | None:

@@ -45,7 +45,7 @@ class ThresholdCheck(Check[Subject, Params]):
     reads: ClassVar[frozenset[Part]] = frozenset({Part.PRODUCTION_DATA})
     budget_s: ClassVar[float] = 180.0
     params: ClassVar[type] = Params
-    must_fail_because: ClassVar[str] = "scores that know nothing of the outcome"
+    must_fail_because: ClassVar[str] = "scores that take one outcome for the other"
 
     @contextmanager
     def subject(self, context: CheckContext) -> Iterator[Subject]:
