@@ -123,17 +123,21 @@ def run_check(
     timer.start()
     run = Run(at=context.at, seed=context.seed, cancelled=lambda: overdue.is_set() or cancelled())
     blank = _blank(due, subject, environment=environment, producer=producer, seed=context.seed, started_at=started_at)
+    seen: tuple[Observation, Control] | RoadworthyError
     try:
-        observation, control = _observe(due, context, run)
+        seen = _observe(due, context, run)
     except RoadworthyError as error:
-        return _unfinished(blank, RunOutcome.ERROR, f"{error.code} {error.what}", error, clock)
+        seen = error
     finally:
         timer.cancel()
+    # A check that was asked to stop may return or complain; neither says anything about the target.
     if overdue.is_set():
         return _unfinished(blank, RunOutcome.TERMINATED, f"Over its budget of {due.check.budget_s:g} s.", None, clock)
     if cancelled():
         return _unfinished(blank, RunOutcome.TERMINATED, "Stopped by the user.", None, clock)
-    return _completed(blank, due, observation, control, clock)
+    if isinstance(seen, RoadworthyError):
+        return _unfinished(blank, RunOutcome.ERROR, f"{seen.code} {seen.what}", seen, clock)
+    return _completed(blank, due, *seen, clock)
 
 
 def _observe(due: Due, context: CheckContext, run: Run) -> tuple[Observation, Control]:

@@ -58,7 +58,8 @@ def register_person(uow: UnitOfWork, *, person: Person, actor: str, at: datetime
     if person.id in case.people or person.id in case.producers:
         # A signature names its signer by id, so an id that changed hands would change who signed.
         raise InputError(f"The id {person.id!r} is taken.", remedy="Choose another; ids are never given away again.")
-    for other in (*case.people.values(), *case.producers.values()):
+    registered: list[Person | Producer] = [*case.people.values(), *case.producers.values()]
+    for other in registered:
         if other.public_key == person.public_key:
             raise SelfApproval(
                 f"The key of {person.id} is registered for {other.id}.", remedy="Give every person a key of their own."

@@ -81,6 +81,8 @@ def run(arguments: list[str] | None = None) -> None:
 def _explain(error: RoadworthyError) -> None:
     console = Console(stderr=True, highlight=False)
     place = f" at {error.where}" if error.where else ""
-    console.print(f"[bold red]✗ {error.code}[/]{place}", markup=True)
-    console.print(error.what, markup=False)
-    console.print(f"→ {error.remedy}", markup=False)
+    console.print(f"[bold red]✗ {error.code}[/]", end="")
+    console.print(place, markup=False, soft_wrap=True)
+    # Not wrapped: a path or a command that is cut in two cannot be copied.
+    console.print(error.what, markup=False, soft_wrap=True)
+    console.print(f"→ {error.remedy}", markup=False, soft_wrap=True)

@@ -38,7 +38,7 @@ def show(
     """Show one envelope: what was measured, against what, on which inputs; for a criterion, its newest."""
     with opened(manifest) as workspace:
         case = workspace.case()
-        found = _find(envelopes(case), name)
+        found = find_envelope(envelopes(case), name)
     if json:
         print_json(parse_canonical(next(s.body for s in case.evidence if s.digest == found.digest)))
     else:
@@ -56,24 +56,32 @@ def import_file(
         body = path.read_bytes()
     except OSError as error:
         raise MissingFile(f"{path} cannot be read: {error.strerror}.", remedy="Check the path.") from error
-    with opened(manifest) as workspace, workspace.store.unit_of_work() as uow:
-        case = fold(uow.records())
-        receipt = import_evidence(uow, body=body.strip(), case=case, trust=trust_of(case), at=workspace.clock())
+    with opened(manifest) as workspace:
+        # Nothing is made here for the sake of a file: without a release on record there is nothing to compare it with.
+        workspace.require_begun()
+        with workspace.store.unit_of_work() as uow:
+            case = fold(uow.records())
+            receipt = import_evidence(uow, body=body.strip(), case=case, trust=trust_of(case), at=workspace.clock())
     if json:
         print_json({"entry": receipt.index})
     else:
         console().print(f"✓ Recorded as entry {receipt.index}.")
 
 
-def _find(found: tuple[EnvelopeView, ...], name: str) -> EnvelopeView:
-    wanted = name.removeprefix("sha256:")
-    hits = [
-        each
-        for each in found
-        if str(each.index) == name
-        or each.digest.removeprefix("sha256:").startswith(wanted)
-        or any(criterion.id == name for criterion in each.evidence.criteria)
-    ]
-    if not hits:
-        raise InputError(f"No evidence matches {name!r}.", remedy="List what there is: roadworthy evidence list.")
-    return hits[-1]
+def find_envelope(found: tuple[EnvelopeView, ...], name: str) -> EnvelopeView:
+    """The envelope of a ledger index, the newest one about a criterion, or the one of a digest or its beginning.
+
+    Raises:
+        InputError: none, or more than one digest begins so (RW-100).
+    """
+    # An index may look like the beginning of a digest: the index is what the list shows first, so it wins.
+    by_index = [each for each in found if str(each.index) == name]
+    about = [each for each in found if any(criterion.id == name for criterion in each.evidence.criteria)]
+    if by_index or about:
+        return (by_index or about)[-1]
+    beginning = name.removeprefix("sha256:")
+    hits = [each for each in found if beginning and each.digest.removeprefix("sha256:").startswith(beginning)]
+    if len(hits) != 1:
+        said = "No evidence matches" if not hits else f"{len(hits)} envelopes begin with"
+        raise InputError(f"{said} {name!r}.", remedy="List what there is: roadworthy evidence list.")
+    return hits[0]

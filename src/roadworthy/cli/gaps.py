@@ -1,5 +1,6 @@
 """``roadworthy gaps``: what stands between here and the gate, who closes it, and when."""
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -51,7 +52,8 @@ def assign(
         str | None, typer.Option("--effort-days", help="Optimistic, likely and pessimistic person-days, as 2,3,8.")
     ] = None,
     depends_on: Annotated[
-        list[str] | None, typer.Option("--depends-on", help="Criterion whose gap comes first; may be repeated.")
+        list[str] | None,
+        typer.Option("--depends-on", help="Criterion whose gap comes first; may be repeated; '' for none."),
     ] = None,
     deadline: Annotated[str | None, typer.Option("--deadline", help="Date or instant.")] = None,
     manifest: ManifestOption = DEFAULT_MANIFEST,
@@ -64,13 +66,13 @@ def assign(
             criterion_id=criterion,
             owner=owner or (before.owner if before else None),
             effort=_effort(effort_days) if effort_days else (before.effort if before else None),
-            depends_on=tuple(depends_on) if depends_on else (before.depends_on if before else None),
+            depends_on=tuple(filter(None, depends_on)) if depends_on else (before.depends_on if before else None),
             deadline_at=parse_instant(deadline) if deadline else (before.deadline_at if before else None),
             assigned_by=person,
             assigned_at=workspace.clock(),
         )
         with workspace.store.unit_of_work() as uow:
-            receipt = assign_gap(uow, profile=profile, assignment=assignment)
+            receipt = assign_gap(uow, profile=profile, assignment=replace(assignment, assigned_at=workspace.clock()))
     _done(json, {"assigned": criterion, "entry": receipt.index}, f"Gap {criterion} is set (entry {receipt.index}).")
 
 
@@ -98,7 +100,7 @@ def defer(
         )
         profile = _profile(workspace)
         with workspace.store.unit_of_work() as uow:
-            receipt = defer_gap(uow, profile=profile, deferral=deferral)
+            receipt = defer_gap(uow, profile=profile, deferral=replace(deferral, decided_at=workspace.clock()))
     _done(
         json, {"deferred": criterion, "entry": receipt.index}, f"Gap {criterion} is deferred (entry {receipt.index})."
     )

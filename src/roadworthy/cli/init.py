@@ -1,16 +1,19 @@
 """``roadworthy init``, ``schema`` and ``tier``: the files that a user writes, and what may stand in them."""
 
+from json import dumps
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from roadworthy.base.codec import to_json
-from roadworthy.base.errors import InputError
-from roadworthy.cli.output import DEFAULT_MANIFEST, JsonOption, console, print_json
+from roadworthy.base.errors import InputError, MissingFile
+from roadworthy.cli.output import DEFAULT_MANIFEST, JsonOption, console, print_json, write_file
 from roadworthy.cli.template import MANIFEST_TEMPLATE
 from roadworthy.packs.tier import classify, load_answers, template
+from roadworthy.wiring.load_manifest import parse_manifest
 from roadworthy.wiring.manifest import Manifest
+from roadworthy.wiring.workspace import MANIFEST_NAME
 
 
 def init(
@@ -28,18 +31,35 @@ def init(
     if ask and not json:
         use_case = use_case or typer.prompt("Short name of the use case", default="my-use-case")
         title = title or typer.prompt("Title for people", default="My use case")
-    text = MANIFEST_TEMPLATE.replace("my-use-case", use_case or "my-use-case").replace(
-        "My use case", title or "My use case"
-    )
-    answers.parent.mkdir(parents=True, exist_ok=True)
-    manifest.write_text(text, encoding="utf-8")
-    answers.write_text(template(), encoding="utf-8")
+    text = _filled(use_case, title)
+    try:
+        answers.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise MissingFile(f"{folder} cannot be made: {error.strerror}.", remedy="Choose another folder.") from error
+    write_file(manifest, text.encode())
+    write_file(answers, template().encode())
     if json:
         print_json({"written": [str(manifest), str(answers)]})
         return
     out = console()
     out.print(f"✓ {manifest}\n✓ {answers}")
     out.print("Next: answer the tier questions, name your files in roadworthy.yaml, then run roadworthy inspect.")
+
+
+def _filled(use_case: str | None, title: str | None) -> str:
+    """The template with the names that were given.
+
+    Raises:
+        ManifestError: they do not make a valid manifest (RW-101).
+    """
+    text = MANIFEST_TEMPLATE
+    # JSON strings are YAML too: a colon or a quote in a title must not become syntax.
+    if use_case:
+        text = text.replace("id: my-use-case", f"id: {dumps(use_case)}", 1)
+    if title:
+        text = text.replace("title: My use case", f"title: {dumps(title, ensure_ascii=False)}", 1)
+    parse_manifest(text, MANIFEST_NAME)
+    return text
 
 
 def schema(json: JsonOption = False) -> None:

@@ -12,7 +12,16 @@ from roadworthy.actions.inspection import Due, Finished
 from roadworthy.base.canonical import canonical_bytes
 from roadworthy.base.codec import to_json
 from roadworthy.base.errors import RoadworthyError
-from roadworthy.cli.output import DEFAULT_MANIFEST, JsonOption, ManifestOption, console, opened, print_json
+from roadworthy.cli.output import (
+    DEFAULT_MANIFEST,
+    JsonOption,
+    ManifestOption,
+    console,
+    opened,
+    print_json,
+    require_folder,
+    write_file,
+)
 from roadworthy.cli.render import scorecard_text
 from roadworthy.domain.criterion import Verdict
 from roadworthy.domain.decision import Outcome
@@ -42,6 +51,8 @@ def inspect(
 
     Exit codes: 0 gate open, 1 not met, 2 usage or input, 3 evidence invalid, 4 target unreachable, 5 integrity broken.
     """
+    for path in filter(None, (junit, sarif)):
+        require_folder(path)
     with opened(manifest) as workspace:
         if json:
             done = run_inspection(workspace, watcher=Watcher(), only=only or (), everything=everything, seed=seed)
@@ -52,9 +63,9 @@ def inspect(
                 )
         seen = view(workspace, workspace.clock())
         if junit is not None:
-            junit.write_text(render_junit(seen.scorecard), encoding="utf-8")
+            write_file(junit, render_junit(seen.scorecard).encode())
         if sarif is not None:
-            sarif.write_bytes(canonical_bytes(render_sarif(seen.scorecard)) + b"\n")
+            write_file(sarif, canonical_bytes(render_sarif(seen.scorecard)) + b"\n")
     if json:
         print_json(
             {"ran": [_ran(each) for each in done.ran], "fresh": done.fresh, "scorecard": to_json(seen.scorecard)}

@@ -10,6 +10,8 @@ import typer
 from rich.console import Console
 
 from roadworthy.base.canonical import canonical_bytes
+from roadworthy.base.errors import MissingFile
+from roadworthy.base.ids import new_id
 from roadworthy.wiring.workspace import MANIFEST_NAME, Workspace
 
 ManifestOption = Annotated[Path, typer.Option("--manifest", "-m", help="The manifest to work on.", show_default=True)]
@@ -27,6 +29,37 @@ def print_json(value: Any) -> None:
     """Canonical JSON and a newline: the same value always prints the same bytes."""
     sys.stdout.buffer.write(canonical_bytes(value) + b"\n")
     sys.stdout.flush()
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Write a file that a person asked for, whole.
+
+    Raises:
+        MissingFile: its folder does not exist or cannot be written (RW-102).
+    """
+    part = path.with_name(f".{path.name}.{new_id('partial')}")
+    try:
+        try:
+            part.write_bytes(data)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        raise MissingFile(
+            f"{path} cannot be written: {error.strerror}.",
+            remedy="Create its folder, and check that you may write there.",
+            where=str(path),
+        ) from error
+
+
+def require_folder(path: Path) -> None:
+    """Say before minutes of work that its result could not be written.
+
+    Raises:
+        MissingFile: the folder of the file does not exist (RW-102).
+    """
+    if not path.parent.is_dir():
+        raise MissingFile(f"There is no folder {path.parent}.", remedy="Create it, or choose another.", where=str(path))
 
 
 def console() -> Console:

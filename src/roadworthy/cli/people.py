@@ -16,7 +16,7 @@ from roadworthy.cli.output import (
     print_json,
 )
 from roadworthy.domain.people import Person, Role
-from roadworthy.wiring.keyring import make_person_key, read_passphrase
+from roadworthy.wiring.keyring import keep_person_key, make_person_key, read_passphrase
 from roadworthy.wiring.workspace import PRODUCER_ID
 
 app = typer.Typer(help="People who may sign, and their keys.", no_args_is_help=True)
@@ -33,10 +33,13 @@ def add(
 ) -> None:
     """Register a person and make their key, encrypted with a passphrase."""
     with opened(manifest) as workspace:
-        key = make_person_key(workspace.folder, person_id, read_passphrase(passphrase_file, person_id))
+        passphrase = read_passphrase(passphrase_file, person_id)
+        key = make_person_key(passphrase)
         person = Person(id=person_id, printed_name=name, roles=tuple(role), public_key=key.public.raw.hex())
         with workspace.store.unit_of_work() as uow:
             receipt = register_person(uow, person=person, actor=PRODUCER_ID, at=workspace.clock())
+            # Inside the unit: a key that cannot be kept leaves nobody on record, and a refused id leaves no key.
+            keep_person_key(workspace.folder, person_id, key, passphrase)
     if json:
         print_json({"person": to_json(person), "entry": receipt.index})
     else:

@@ -7,7 +7,7 @@ import typer
 
 from roadworthy.base.codec import to_json
 from roadworthy.base.digest import digest_bytes
-from roadworthy.cli.output import DEFAULT_MANIFEST, JsonOption, ManifestOption, console, opened, print_json
+from roadworthy.cli.output import DEFAULT_MANIFEST, JsonOption, ManifestOption, console, opened, print_json, write_file
 from roadworthy.cli.render import scorecard_text
 from roadworthy.reports.html import render_report
 from roadworthy.wiring.view import view
@@ -31,7 +31,7 @@ def report(
     """Write one self-contained HTML page: scorecard, gap register, evidence. It needs no script and no network."""
     with opened(manifest) as workspace:
         page = render_report(view(workspace, workspace.clock()).scorecard).encode()
-    path.write_bytes(page)
+    write_file(path, page)
     if json:
         print_json({"path": str(path), "digest": digest_bytes(page), "size_bytes": len(page)})
     else:

@@ -1,6 +1,5 @@
 """``roadworthy sign``: a person's word on a criterion, their signature on the gate, or on a looser policy."""
 
-from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -58,7 +57,7 @@ def sign(
         at = workspace.clock()
         signer = authenticate(workspace.folder, case, person, read_passphrase(passphrase_file, person), at)
         if what == POLICY:
-            index, sentence = _sign_policy(workspace, signer, reason, at)
+            index, sentence = _sign_policy(workspace, signer, reason)
         elif what == GATE:
             index, sentence = _sign_gate(workspace, signer, role, meaning, reason)
         else:
@@ -69,13 +68,13 @@ def sign(
         console().print(f"✓ {sentence}")
 
 
-def _sign_policy(workspace: Workspace, signer: Signer, reason: str, at: datetime) -> tuple[int, str]:
+def _sign_policy(workspace: Workspace, signer: Signer, reason: str) -> tuple[int, str]:
     proposal = workspace.proposal()
     changes = looser(workspace.case().profile, proposal.profile)
     for change in changes:
         console().print(f"  looser: {change}", markup=False)
     revision = Revision(person=signer.person, key=signer.key, reason=reason)
-    case = workspace.synchronise(proposal, at, revision=revision)
+    case = workspace.synchronise(proposal, revision=revision)
     return case.size - 1, f"{signer.person.printed_name} signed the policy; {len(changes)} bound(s) got looser."
 
 

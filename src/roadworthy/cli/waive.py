@@ -8,6 +8,7 @@ from roadworthy.actions.waivers import approve_waiver, request_waiver, requested
 from roadworthy.base.clock import parse_instant
 from roadworthy.base.codec import to_json
 from roadworthy.base.errors import NoWorkspace, WaiverRefused
+from roadworthy.cli.evidence import find_envelope
 from roadworthy.cli.output import (
     DEFAULT_MANIFEST,
     JsonOption,
@@ -21,6 +22,7 @@ from roadworthy.cli.output import (
 )
 from roadworthy.domain.people import Role
 from roadworthy.wiring.keyring import authenticate, read_passphrase
+from roadworthy.wiring.view import envelopes
 from roadworthy.wiring.workspace import trust_of
 
 app = typer.Typer(
@@ -39,7 +41,8 @@ def request(
     ],
     obligation: Annotated[str, typer.Option("--obligation", help="What must happen until then.")],
     evidence: Annotated[
-        list[str], typer.Option("--evidence", help="Digest of compensating evidence; may be repeated.")
+        list[str],
+        typer.Option("--evidence", help="Compensating evidence: its digest or index; may be repeated."),
     ],
     manifest: ManifestOption = DEFAULT_MANIFEST,
     passphrase_file: PassphraseOption = None,
@@ -50,14 +53,12 @@ def request(
         case = workspace.case()
         if case.profile is None or case.subject is None:
             raise NoWorkspace("No release is on record here yet.", remedy="Run roadworthy inspect first.")
-        at = workspace.clock()
-        signer = authenticate(workspace.folder, case, person, read_passphrase(passphrase_file, person), at)
-        known = {sealed.digest for sealed in case.evidence}
-        unknown = [digest for digest in evidence if digest not in known]
-        if unknown:
-            raise WaiverRefused(
-                f"No evidence {unknown[0]!r} is on record.", remedy="List what there is: roadworthy evidence list."
-            )
+        expires_at = parse_instant(until)
+        found = envelopes(case)
+        compensating = tuple(find_envelope(found, name).digest for name in evidence)
+        signer = authenticate(
+            workspace.folder, case, person, read_passphrase(passphrase_file, person), workspace.clock()
+        )
         with workspace.store.unit_of_work() as uow:
             waiver = request_waiver(
                 uow,
@@ -68,9 +69,9 @@ def request(
                 risk_owner=risk_owner,
                 reason=reason,
                 obligation=obligation,
-                compensating_evidence=tuple(evidence),
-                expires_at=parse_instant(until),
-                at=at,
+                compensating_evidence=compensating,
+                expires_at=expires_at,
+                at=workspace.clock(),
             )
     if json:
         print_json({"waiver": to_json(waiver)})
@@ -92,14 +93,17 @@ def approve(
     """Approve somebody else's waiver."""
     with opened(manifest) as workspace:
         case = workspace.case()
-        at = workspace.clock()
         waivers = requested_waivers(case, trust_of(case))
         if waiver_id not in waivers:
             known = ", ".join(sorted(waivers)) or "none"
             raise WaiverRefused(f"There is no waiver {waiver_id!r}.", remedy=f"On record: {known}.")
-        signer = authenticate(workspace.folder, case, person, read_passphrase(passphrase_file, person), at)
+        signer = authenticate(
+            workspace.folder, case, person, read_passphrase(passphrase_file, person), workspace.clock()
+        )
         with workspace.store.unit_of_work() as uow:
-            receipt = approve_waiver(uow, waiver=waivers[waiver_id], signer=signer, role=role, reason=reason, at=at)
+            receipt = approve_waiver(
+                uow, waiver=waivers[waiver_id], signer=signer, role=role, reason=reason, at=workspace.clock()
+            )
     if json:
         print_json({"approved": waiver_id, "by": person, "entry": receipt.index})
     else:

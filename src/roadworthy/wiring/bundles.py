@@ -6,7 +6,7 @@ from pathlib import Path
 
 from roadworthy.actions.gates import recompute
 from roadworthy.base.digest import digest_bytes
-from roadworthy.base.errors import BundleBroken, IntegrityError
+from roadworthy.base.errors import BundleBroken, RoadworthyError
 from roadworthy.domain.case_file import RecordedDecision, fold
 from roadworthy.domain.decision import Decision
 from roadworthy.ledger.bundle import read_bundle, write_bundle
@@ -71,11 +71,15 @@ def verify(path: Path, *, vkey: str | None = None) -> Verified:
     ]
     # 3
     reader = BundleReader(path)
-    decisions = fold(reader.records()).decisions
+    try:
+        decisions = fold(reader.records()).decisions
+    except RoadworthyError as error:
+        # Whoever signs a ledger can sign nonsense.
+        return Verified(ledger=report, decisions=0, problems=(*problems, str(error)), newest=None)
     for recorded in decisions:
         try:
             recompute(reader, recorded, trust_of)
-        except IntegrityError as error:
+        except RoadworthyError as error:
             problems.append(str(error))
     newest = decisions[-1].decision if decisions and not problems else None
     return Verified(ledger=report, decisions=len(decisions), problems=tuple(problems), newest=newest)

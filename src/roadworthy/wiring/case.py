@@ -55,6 +55,18 @@ def release_files(manifest: Manifest, root: Path) -> dict[Part, Path]:
     return {Part(key): existing(root, value, f"release.{key}") for key, value in named.items()}
 
 
+def pinned_files(manifest: Manifest, root: Path) -> dict[Part, Path]:
+    """The files whose own digest is that of their part; infrastructure has one digest with what the manifest declares.
+
+    Raises:
+        MissingFile: a file that is named does not exist (RW-102).
+    """
+    files = release_files(manifest, root)
+    if manifest.fallback or manifest.target:
+        files.pop(Part.INFRASTRUCTURE, None)
+    return files
+
+
 def existing(root: Path, name: str, key: str) -> Path:
     """The absolute path of a file that the manifest names.
 
@@ -85,8 +97,13 @@ def subject_of(manifest: Manifest, root: Path, packs: tuple[PackRef, ...], level
         parts[Part.DATA_CONTRACT] = digest_of(contracts)
     thresholds = manifest.quality.model_dump() if manifest.quality else {}
     parts[Part.THRESHOLDS] = digest_of({"quality": thresholds, "slo": to_json(level) if level else None})
-    if manifest.fallback:
-        declared = {"fallback": manifest.fallback, "file": parts.get(Part.INFRASTRUCTURE)}
+    if manifest.fallback or manifest.target:
+        # Where it runs and which load it is built for: a load test says nothing about another peak.
+        declared = {
+            "fallback": manifest.fallback,
+            "target": manifest.target.model_dump() if manifest.target else None,
+            "file": parts.get(Part.INFRASTRUCTURE),
+        }
         parts[Part.INFRASTRUCTURE] = digest_of(declared)
     release = Release(parts=dict(parts))
     parts[Part.PILOT_DATA] = _data_digest(manifest.data.pilot, root)

@@ -6,19 +6,19 @@ afterwards. Each result is on record the moment its check ends, so stopping half
 
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from roadworthy.actions.evidence import record_evidence
 from roadworthy.actions.inspection import Due, Finished, run_check
 from roadworthy.actions.policy import Revision
 from roadworthy.base.errors import ParameterError, RoadworthyError, UnknownCriterion
 from roadworthy.checks.catalog import check_ids, find_check
-from roadworthy.domain.case_file import CaseFile
-from roadworthy.domain.criterion import Criterion
+from roadworthy.domain.criterion import Criterion, Profile
 from roadworthy.domain.decision import Decision
 from roadworthy.domain.use_case import Subject
 from roadworthy.kit.context import CheckContext
@@ -37,7 +37,7 @@ class Inspected:
     Attributes:
         at: its one instant.
         ran: what ran, in the order of ending.
-        fresh: how many checks did not have to run.
+        fresh: how many of the checks that were asked for did not have to run.
         decision: the gate's decision afterwards.
         errors: what stopped checks from completing.
     """
@@ -85,16 +85,20 @@ def inspect(
         revision: signature on a looser policy.
 
     Raises:
+        ParameterError, LooseningRefused: a parameter of a check cannot be used (RW-114, RW-304); nothing is written.
+        UnknownCriterion: ``only`` names something that the profile has not (RW-107); nothing is written.
+        ClockWentBack: the clock shows an instant before the newest entry (RW-504); nothing runs.
         KeyboardInterrupt: the user stopped; what had ended is on record, what was running is recorded as terminated.
     """
     # 1
     proposal = workspace.proposal()
-    _refuse_unknown_parameters(workspace)
+    params = _read_all_params(workspace, proposal.profile)
+    wanted = _wanted(proposal.profile, only)
     # 2
+    case = workspace.synchronise(proposal, revision=revision)
     at = workspace.clock()
-    case = workspace.synchronise(proposal, at, revision=revision)
     # 3
-    due, fresh = _due(workspace, case, at, only, everything=everything)
+    due = _due(params, wanted, workspace.due(case, at), everything=everything)
     watcher.planned(due)
     # 4
     with tempfile.TemporaryDirectory(prefix="roadworthy-") as folder:
@@ -103,42 +107,56 @@ def inspect(
     # 5
     decision = workspace.settle(workspace.clock())
     errors = tuple(finished.error for finished in ran if finished.error is not None)
-    return Inspected(at=at, ran=ran, fresh=fresh, decision=decision, errors=errors)
+    return Inspected(at=at, ran=ran, fresh=len(wanted) - len(due), decision=decision, errors=errors)
 
 
-def _refuse_unknown_parameters(workspace: Workspace) -> None:
-    for check_id in workspace.manifest.checks:
+def _read_all_params(workspace: Workspace, profile: Profile) -> dict[str, Any]:
+    """Parameters of every check of the profile, by its id; all of them are read, also of checks that will not run."""
+    given = workspace.manifest.checks
+    for check_id in given:
         if check_id not in check_ids():
             raise ParameterError(
                 f"There is no check {check_id!r}.", remedy=nearest(check_id, check_ids()), where="checks"
             )
+    used = {criterion.check for criterion in profile.criteria if criterion.check is not None}
+    return {
+        check_id: read_params(find_check(check_id).params, given.get(check_id, {}), where=f"checks.{check_id}")
+        for check_id in sorted({*used, *given})
+    }
 
 
-def _due(
-    workspace: Workspace, case: CaseFile, at: datetime, only: Sequence[str], *, everything: bool
-) -> tuple[tuple[Due, ...], int]:
-    """What has to run, cheap checks first, and how many checks are fresh."""
-    criteria = case.profile.criteria if case.profile is not None else ()
-    known = {c.id for c in criteria} | {c.check for c in criteria if c.check}
+def _wanted(profile: Profile, only: Sequence[str]) -> dict[str, tuple[Criterion, ...]]:
+    """The criteria of every check that was asked for, by its id."""
+    proven: dict[str, list[Criterion]] = {}
+    for criterion in profile.criteria:
+        if criterion.check is not None:
+            proven.setdefault(criterion.check, []).append(criterion)
+    known = {criterion.id for criterion in profile.criteria} | set(proven)
     for name in only:
         if name not in known:
             raise UnknownCriterion(f"There is no criterion or check {name!r}.", remedy=nearest(name, sorted(known)))
-    reasons = workspace.due(case, at)
-    by_check: dict[str, list[Criterion]] = {}
-    for criterion in criteria:
-        if criterion.check is not None:
-            by_check.setdefault(criterion.check, []).append(criterion)
+    return {
+        check_id: tuple(criteria)
+        for check_id, criteria in proven.items()
+        if not only or check_id in only or any(criterion.id in only for criterion in criteria)
+    }
+
+
+def _due(
+    params: Mapping[str, Any],
+    wanted: Mapping[str, tuple[Criterion, ...]],
+    reasons: Mapping[str, str],
+    *,
+    everything: bool,
+) -> tuple[Due, ...]:
+    """What has to run, cheap checks first."""
     due: list[Due] = []
-    for check_id, proven in by_check.items():
-        wanted = not only or check_id in only or any(c.id in only for c in proven)
-        why = next((reasons[c.id] for c in proven if c.id in reasons), "asked for" if everything else None)
-        if wanted and why is not None:
-            check = find_check(check_id)
-            given = workspace.manifest.checks.get(check_id, {})
-            params = read_params(check.params, given, where=f"checks.{check_id}")
-            due.append(Due(check=check, criteria=tuple(proven), params=params, reason=why))
+    for check_id, criteria in wanted.items():
+        why = next((reasons[c.id] for c in criteria if c.id in reasons), "asked for" if everything else None)
+        if why is not None:
+            due.append(Due(check=find_check(check_id), criteria=criteria, params=params[check_id], reason=why))
     due.sort(key=lambda each: (each.check.alone, each.check.budget_s, each.check.id))
-    return tuple(due), len(by_check) - len(due)
+    return tuple(due)
 
 
 def _run_all(
@@ -167,13 +185,18 @@ def _run_all(
             for batch in _batches(due):
                 pending |= {pool.submit(work, each): each for each in batch}
                 for future in as_completed(list(pending)):
-                    yield _keep(workspace, pending.pop(future), future.result(), watcher)
+                    _record(workspace, future.result())
+                    # Only what is on record leaves the list: Ctrl-C while it is written must not lose it.
+                    each = pending.pop(future)
+                    watcher.ended(each, future.result())
+                    yield future.result()
         except KeyboardInterrupt:
             stop.set()
             pool.shutdown(wait=True, cancel_futures=True)
             for future, each in pending.items():
                 if not future.cancelled():
-                    _keep(workspace, each, future.result(), watcher)
+                    _record(workspace, future.result())
+                    watcher.ended(each, future.result())
             raise
 
 
@@ -185,7 +208,7 @@ def _batches(due: Sequence[Due]) -> Iterator[Sequence[Due]]:
             yield [each]
 
 
-def _keep(workspace: Workspace, due: Due, finished: Finished, watcher: Watcher) -> Finished:
+def _record(workspace: Workspace, finished: Finished) -> None:
     with workspace.store.unit_of_work() as uow:
         record_evidence(
             uow,
@@ -194,5 +217,3 @@ def _keep(workspace: Workspace, due: Due, finished: Finished, watcher: Watcher) 
             key=workspace.keys.producer,
             at=workspace.clock(),
         )
-    watcher.ended(due, finished)
-    return finished

@@ -5,17 +5,20 @@ made at first use, for their owner's eyes only. A person's key, ``people/<id>.ke
 the key file and its passphrase, each time. There is no session that signs by itself.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from getpass import getpass
 from pathlib import Path
+from shutil import rmtree
 
 from roadworthy.actions.evidence import Signer
 from roadworthy.base.errors import InputError, MissingFile, ReauthenticationFailed, UnknownPerson
-from roadworthy.base.ids import salt_bytes
+from roadworthy.base.ids import new_id, salt_bytes
 from roadworthy.domain.case_file import CaseFile
 from roadworthy.ledger.keys import SigningKey, generate_key, load_key, save_key
 
+_NAMES = ("log.key", "producer.key", "payload.key")
 _SHORTEST_PASSPHRASE = 12
 COMPONENTS = ("key file", "passphrase")
 
@@ -39,26 +42,38 @@ def machine_keys(folder: Path) -> MachineKeys:
     """Load the keys of this installation, or make them at first use.
 
     Raises:
-        MissingFile: a key is gone although a store exists (RW-102).
+        MissingFile: a key is gone (RW-102); a new one in its place could neither read nor continue the store.
     """
     keys = folder / "keys"
-    if not keys.is_dir() and (folder / "store.db").exists():
+    if not keys.is_dir() and not (folder / "store.db").exists():
+        _make_keys(keys)
+    if any(not (keys / name).is_file() for name in _NAMES):
         raise MissingFile(
             "The keys of this store are gone.",
             remedy="Restore them from a backup; the store is of no use without.",
             where=str(keys),
         )
-    keys.mkdir(parents=True, exist_ok=True, mode=0o700)
-    for name in ("log.key", "producer.key"):
-        if not (keys / name).exists():
-            save_key(generate_key(), keys / name)
-    payload = keys / "payload.key"
-    if not payload.exists():
-        payload.touch(mode=0o600, exist_ok=False)
-        payload.write_bytes(salt_bytes(32))
     return MachineKeys(
-        log=load_key(keys / "log.key"), producer=load_key(keys / "producer.key"), payload=payload.read_bytes()
+        log=load_key(keys / "log.key"),
+        producer=load_key(keys / "producer.key"),
+        payload=(keys / "payload.key").read_bytes(),
     )
+
+
+def _make_keys(keys: Path) -> None:
+    """Make all three beside their place and move them there at once: nobody ever sees half of them."""
+    beside = keys.with_name(new_id("keys"))
+    beside.mkdir(parents=True, mode=0o700)
+    try:
+        for name in ("log.key", "producer.key"):
+            save_key(generate_key(), beside / name)
+        (beside / "payload.key").touch(mode=0o600)
+        (beside / "payload.key").write_bytes(salt_bytes(32))
+        # It fails when another process was faster; then the keys are the other's.
+        with suppress(OSError):
+            beside.rename(keys)
+    finally:
+        rmtree(beside, ignore_errors=True)
 
 
 def person_key_path(folder: Path, person_id: str) -> Path:
@@ -66,19 +81,26 @@ def person_key_path(folder: Path, person_id: str) -> Path:
     return folder / "people" / f"{person_id}.key"
 
 
-def make_person_key(folder: Path, person_id: str, passphrase: bytes) -> SigningKey:
-    """Make and keep a person's key.
+def make_person_key(passphrase: bytes) -> SigningKey:
+    """A new key for a person; nothing is written yet.
 
     Raises:
-        InputError: the passphrase is too short, or there is a key already (RW-100).
+        InputError: the passphrase is too short (RW-100).
     """
     if len(passphrase) < _SHORTEST_PASSPHRASE:
         raise InputError(f"The passphrase has {len(passphrase)} bytes.", remedy=f"Use at least {_SHORTEST_PASSPHRASE}.")
+    return generate_key()
+
+
+def keep_person_key(folder: Path, person_id: str, key: SigningKey, passphrase: bytes) -> None:
+    """Write a person's key, encrypted.
+
+    Raises:
+        InputError: there is a key of that id already (RW-100).
+    """
     path = person_key_path(folder, person_id)
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    key = generate_key()
     save_key(key, path, passphrase=passphrase)
-    return key
 
 
 def read_passphrase(source: Path | None, person_id: str) -> bytes:

@@ -4,9 +4,9 @@ Rules kept here: unknown keys are errors, every unit stands in the key or the va
 digests are computed, never typed.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -100,6 +100,13 @@ class QualityBlock(_Block):
     side: Literal["lower", "upper"] = Field(description="Which end of the interval must meet the bound.")
     margin_from_pilot: Share = Field(description="Largest acceptable loss against the pilot, in the metric's unit.")
     threshold: Share = Field(default=0.5, description="Score from which a row counts as positive.")
+
+    @model_validator(mode="after")
+    def _side_fits_metric(self) -> Self:
+        wanted = "upper" if self.metric == "brier" else "lower"
+        if self.side != wanted:
+            raise ValueError(f"for {self.metric} the side is {wanted}: that end of the interval must meet the bound")
+        return self
 
 
 class SloBlock(_Block):

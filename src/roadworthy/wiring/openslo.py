@@ -6,6 +6,7 @@ minus its target as the largest share of failures. Anything else in the file is 
 Source: OpenSLO v1, https://github.com/OpenSLO/OpenSLO.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,9 +48,9 @@ def read_openslo(path: Path) -> ServiceLevel:
     for ratio, objective in _objectives(documents):
         target = objective.get("target")
         if ratio and isinstance(target, int | float):
-            error_share = round(1 - target, 12)
+            error_share = round(1 - _share(target), 12)
         elif objective.get("op") in ("lte", "lt") and target == _PERCENTILE:
-            p99_ms = float(objective["value"])
+            p99_ms = _milliseconds(objective.get("value"))
     if p99_ms is None:
         raise ManifestError(
             f"{path.name} states no latency objective.",
@@ -59,13 +60,39 @@ def read_openslo(path: Path) -> ServiceLevel:
     return ServiceLevel(p99_ms=p99_ms, error_share=error_share)
 
 
+def _milliseconds(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+        raise ManifestError(
+            f"{value!r} is no latency.", remedy="Write value: as a positive number of milliseconds.", where="slo"
+        )
+    return float(value)
+
+
+def _share(target: float) -> float:
+    if not 0 <= target <= 1:
+        raise ManifestError(
+            f"The target {target!r} is no share.",
+            remedy="Write target: as a share in [0, 1], for example 0.995.",
+            where="slo",
+        )
+    return target
+
+
 def _objectives(documents: list[Any]) -> Iterator[tuple[bool, dict[str, Any]]]:
     """Every objective of every SLO, and whether it is about a ratio."""
     for document in documents:
         if not isinstance(document, dict) or document.get("kind") != "SLO":
             continue
-        spec = document.get("spec", {})
-        shared = spec.get("indicator", {}).get("spec", {})
-        for objective in spec.get("objectives", []):
-            own = objective.get("indicator", {}).get("spec", {})
-            yield "ratioMetric" in shared or "ratioMetric" in own, objective
+        shared = _member(document, "spec", "indicator", "spec")
+        objectives = _member(document, "spec").get("objectives")
+        for objective in objectives if isinstance(objectives, list) else []:
+            if isinstance(objective, dict):
+                own = _member(objective, "indicator", "spec")
+                yield "ratioMetric" in shared or "ratioMetric" in own, objective
+
+
+def _member(value: Any, *keys: str) -> dict[str, Any]:
+    """The mapping at a path of keys; an empty one where the file has something else."""
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value if isinstance(value, dict) else {}

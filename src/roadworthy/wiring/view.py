@@ -5,6 +5,7 @@ from datetime import datetime
 from functools import partial
 
 from roadworthy.base.codec import from_json
+from roadworthy.base.errors import NoWorkspace
 from roadworthy.domain.case_file import CaseFile
 from roadworthy.domain.decision import Decision
 from roadworthy.domain.evidence import Evidence, Finding
@@ -52,12 +53,11 @@ def view(workspace: Workspace, at: datetime) -> View:
     decision = workspace.settle(at)
     case = workspace.case()
     opened = envelopes(case)
-    profile = case.profile
-    if profile is None or case.use_case is None:  # pragma: no cover  # settle has already refused
-        raise AssertionError
-    gaps = open_gaps(
-        profile, decision, case.assignments, case.deferrals, _newest_findings(opened, decision), owners=case.use_case.owners
-    )
+    if case.profile is None or case.use_case is None:
+        raise NoWorkspace("No policy is on record here yet.", remedy="Run roadworthy inspect first.")
+    findings = _newest_findings(opened, decision)
+    owners = case.use_case.owners
+    gaps = open_gaps(case.profile, decision, case.assignments, case.deferrals, findings, owners=owners)
     planned = plan(gaps, start=at.date(), seed=_PLAN_SEED)
     evidence = {each.digest: (each.evidence, each.index) for each in opened}
     return View(scorecard=build_scorecard(case, decision, gaps, planned, evidence, at), decision=decision)

@@ -14,13 +14,13 @@ from roadworthy.actions.gates import record_decision, standing
 from roadworthy.actions.inspection import due_reasons
 from roadworthy.actions.policy import Revision, adopt_policy
 from roadworthy.actions.registration import register_producer, register_release, register_use_case
-from roadworthy.base.clock import Clock, now
-from roadworthy.base.errors import NoWorkspace, ProhibitedUse
+from roadworthy.base.clock import Clock, format_instant, now
+from roadworthy.base.errors import ClockWentBack, NoWorkspace, ProhibitedUse, TierAnswersError
 from roadworthy.domain.case_file import CaseFile, fold
 from roadworthy.domain.criterion import Profile
 from roadworthy.domain.decision import Decision
 from roadworthy.domain.people import Producer
-from roadworthy.domain.record import Receipt
+from roadworthy.domain.record import Receipt, Record
 from roadworthy.domain.risk import Tier
 from roadworthy.domain.use_case import Subject, UseCase
 from roadworthy.gates.case import decide_case
@@ -112,19 +112,34 @@ class Workspace:
         Raises:
             NoWorkspace: nothing was ever inspected here (RW-115).
         """
+        self.require_begun()
+        return fold(self.store.records())
+
+    def require_begun(self) -> None:
+        """Refuse to go on before anything was written, rather than to make an empty store by the way.
+
+        Raises:
+            NoWorkspace: nothing was ever inspected here (RW-115).
+        """
         if not self.begun:
             raise NoWorkspace("Nothing is on record here yet.", remedy="Run roadworthy inspect first.")
-        return fold(self.store.records())
 
     def proposal(self) -> Proposal:
         """Read what the manifest says now; writes nothing.
 
         Raises:
+            TierAnswersError: questions are open on which a prohibition hangs (RW-116).
             ProhibitedUse: the tier answers describe a prohibited use (RW-308).
             InputError: something in the manifest, or a file that it names, cannot be used (RW-1xx).
         """
         answers = load_answers(reading.existing(self.root, self.manifest.use_case.tier, "use_case.tier"))
         classified = classify(answers)
+        if classified.tier is Tier.R0 and classified.unanswered:
+            raise TierAnswersError(
+                f"{len(classified.unanswered)} questions are not answered; at their worst they make this use R0.",
+                remedy=f"Answer {', '.join(classified.unanswered)} in {self.manifest.use_case.tier}.",
+                where="use_case.tier",
+            )
         if classified.tier is Tier.R0:
             raise ProhibitedUse(
                 f"The tier answers make this use R0: {classified.reasons[0].why}",
@@ -146,34 +161,54 @@ class Workspace:
         """The packs that the manifest names."""
         return find_packs(self.manifest.packs, self.root)
 
-    def synchronise(self, proposal: Proposal, at: datetime, *, revision: Revision | None = None) -> CaseFile:
+    def synchronise(self, proposal: Proposal, *, revision: Revision | None = None) -> CaseFile:
         """Put on record what the manifest changed: producer, use case, release, policy; one entry each.
+
+        The clock is read inside each unit of work: another command may write while this one waits for its turn.
 
         Raises:
             LooseningRefused: the policy got looser and nobody signed it (RW-304); nothing is written then.
+            ClockWentBack: the clock shows an instant before the newest entry (RW-504); nothing is written then.
         """
-        case = fold(self.store.records()) if self.begun else CaseFile()
+        records = self.store.records() if self.begun else ()
+        self._require_forward(records)
+        case = fold(records)
         writes: list[Callable[[UnitOfWork], Receipt]] = []
         actor = PRODUCER_ID
         if case.profile is None or case.profile.digest != proposal.profile.digest:
-            current = case.profile
-            # The policy goes first: when it is refused, nothing else of this manifest is on record either.
+            # The policy goes first: when it is refused, nothing else of this manifest is on record either. It is
+            # compared with what is in force inside the unit, where nobody else can adopt another one meanwhile.
             writes.append(
                 lambda uow: adopt_policy(
-                    uow, current=current, proposed=proposal.profile, actor=actor, at=at, revision=revision
+                    uow,
+                    current=fold(uow.records()).profile,
+                    proposed=proposal.profile,
+                    actor=actor,
+                    at=self.clock(),
+                    revision=revision,
                 )
             )
         if PRODUCER_ID not in case.producers:
             producer = Producer(id=PRODUCER_ID, public_key=self.keys.producer.public.raw.hex())
-            writes.append(lambda uow: register_producer(uow, producer=producer, actor=actor, at=at))
+            writes.append(lambda uow: register_producer(uow, producer=producer, actor=actor, at=self.clock()))
         if case.use_case != proposal.use_case:
-            writes.append(lambda uow: register_use_case(uow, use_case=proposal.use_case, actor=actor, at=at))
+            writes.append(lambda uow: register_use_case(uow, use_case=proposal.use_case, actor=actor, at=self.clock()))
         if case.subject is None or not case.subject.same(proposal.subject):
-            writes.append(lambda uow: register_release(uow, subject=proposal.subject, actor=actor, at=at))
+            writes.append(lambda uow: register_release(uow, subject=proposal.subject, actor=actor, at=self.clock()))
         for write in writes:
             with self.store.unit_of_work() as uow:
                 write(uow)
         return self.case() if writes else case
+
+    def _require_forward(self, records: Sequence[Record]) -> None:
+        """Say now what the ledger would say after the checks have run for minutes in vain."""
+        at = self.clock()
+        if records and at < records[-1].at:
+            raise ClockWentBack(
+                f"The clock shows {format_instant(at)}, before the newest entry ({format_instant(records[-1].at)}).",
+                remedy="Set the clock of this machine, or wait.",
+                where=f"entry {records[-1].index}",
+            )
 
     def due(self, case: CaseFile, at: datetime) -> dict[str, str]:
         """Why a criterion's check has to run, by criterion id."""
@@ -188,7 +223,7 @@ class Workspace:
             title=block.title,
             intended_use=block.intended_use,
             root=self.root,
-            files=reading.release_files(self.manifest, self.root),
+            files=reading.pinned_files(self.manifest, self.root),
             recorded=dict(subject.parts),
             data=reading.data_sources(self.manifest, self.root),
             target=reading.target_of(self.manifest, level),
@@ -204,14 +239,18 @@ class Workspace:
         return decide_case(case, self.store.head(), at, trust_of(case))
 
     def settle(self, at: datetime) -> Decision:
-        """The decision that stands: the recorded one while it still says the same, else a new one, put on record."""
+        """The decision that stands: the recorded one while it still says the same, else a new one, put on record.
+
+        Args:
+            at: the instant to ask for; a new decision bears the instant at which its turn to be written came.
+        """
         case = self.case()
         decision = decide_case(case, self.store.head(), at, trust_of(case))
         recorded = standing(case, decision)
         if recorded is not None:
             return recorded.decision
         with self.store.unit_of_work() as uow:
-            inside = fold(uow.records())
-            decision = decide_case(inside, uow.head(), at, trust_of(inside))
-            record_decision(uow, decision=decision, actor=PRODUCER_ID, at=at)
+            inside, turn_at = fold(uow.records()), self.clock()
+            decision = decide_case(inside, uow.head(), turn_at, trust_of(inside))
+            record_decision(uow, decision=decision, actor=PRODUCER_ID, at=turn_at)
         return decision

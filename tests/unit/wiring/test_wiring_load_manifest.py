@@ -80,3 +80,18 @@ def test_a_missing_file_says_so(tmp_path: Path) -> None:
 def test_the_template_is_yaml_without_duplicates() -> None:
     """Each key stands once."""
     assert set(yaml.safe_load(MANIFEST_TEMPLATE)) >= {"roadworthy", "use_case", "packs", "release", "data", "target"}
+
+
+def test_a_key_that_stands_twice_is_an_error(tmp_path: Path) -> None:
+    """YAML would let the second one win in silence: here the lower bound."""
+    text = MANIFEST_TEMPLATE.replace("  bound: 0.80\n", "  bound: 0.80\n  bound: 0.10\n")
+    with pytest.raises(ManifestError, match=r"quality\.bound: The key stands twice"):
+        load_manifest(write(tmp_path, text))
+
+
+def test_a_file_that_is_not_text_is_an_error(tmp_path: Path) -> None:
+    """Not a traceback."""
+    path = tmp_path / "roadworthy.yaml"
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ManifestError, match="UTF-8"):
+        load_manifest(path)

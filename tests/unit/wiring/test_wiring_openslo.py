@@ -67,3 +67,38 @@ def test_the_specification_s_own_examples(shared_data: Path, tmp_path: Path) -> 
     for example in set(examples) - set(about_latency):
         with pytest.raises(ManifestError, match="latency"):
             read_openslo(example)
+
+
+ONE = "kind: SLO\nspec:\n  indicator: {spec: {%s: {}}}\n  objectives: [{op: lte, %s}]\n"
+
+
+@pytest.mark.parametrize(
+    "objective",
+    [
+        "target: 0.99",
+        "target: 0.99, value: fast",
+        "target: 0.99, value: -5",
+        "target: 0.99, value: .nan",
+        "target: 0.99, value: true",
+    ],
+)
+def test_a_latency_that_is_no_positive_number_is_refused(tmp_path: Path, objective: str) -> None:
+    """Missing, text, negative, NaN: an objective that cannot be missed would be no objective."""
+    with pytest.raises(ManifestError, match="no latency"):
+        read_openslo(write(tmp_path, ONE % ("thresholdMetric", objective)))
+
+
+@pytest.mark.parametrize("target", ["99.5", "-1"])
+def test_a_share_in_percent_is_refused(tmp_path: Path, target: str) -> None:
+    """Wrong unit."""
+    with pytest.raises(ManifestError, match="no share"):
+        read_openslo(write(tmp_path, LATENCY + "---\n" + ONE % ("ratioMetric", f"target: {target}")))
+
+
+@pytest.mark.parametrize(
+    "text", ["kind: SLO\nspec: 3\n", "kind: SLO\nspec: {objectives: 3}\n", "kind: SLO\nspec: {objectives: [3]}\n"]
+)
+def test_what_has_another_shape_is_left_alone(tmp_path: Path, text: str) -> None:
+    """And then there is no latency objective."""
+    with pytest.raises(ManifestError, match="latency objective"):
+        read_openslo(write(tmp_path, text))

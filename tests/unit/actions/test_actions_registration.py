@@ -1,0 +1,58 @@
+"""Who and what is on record."""
+
+from dataclasses import replace
+
+import pytest
+from actions_world import KEYS, PRODUCER, SUBJECT, USE_CASE, World, person
+
+from roadworthy.actions.registration import (
+    register_person,
+    register_producer,
+    register_release,
+    register_use_case,
+)
+from roadworthy.base.errors import InputError, SelfApproval
+from roadworthy.domain.people import Person, Producer, Role
+
+
+def test_each_verb_writes_exactly_one_entry_and_can_be_read_back(world: World) -> None:
+    """Use case, release, person, producer."""
+    before = world.size
+    newer = replace(USE_CASE, title="Triage, second year")
+    world.write(register_use_case, use_case=newer, actor=PRODUCER)
+    other = replace(SUBJECT, release_digest="sha256:" + "a" * 64)
+    world.write(register_release, subject=other, actor=PRODUCER)
+    dan = Person(id="dan", printed_name="Dan", roles=(Role.LEGAL,), public_key=KEYS["stranger"].public.hex)
+    world.write(register_person, person=dan, actor=PRODUCER)
+    world.write(register_producer, producer=Producer(id="ci", public_key=KEYS["stranger"].public.hex), actor=PRODUCER)
+    case = world.case()
+    assert world.size == before + 4
+    assert (case.use_case, case.subject, case.people["dan"]) == (newer, other, dan)
+    assert set(case.producers) == {PRODUCER, "ci"}
+    assert case.releases == {SUBJECT.release_digest, other.release_digest}
+
+
+@pytest.mark.parametrize("taken", ["ada", PRODUCER])
+def test_an_id_is_never_given_to_somebody_else(world: World, taken: str) -> None:
+    """Neither a person's nor a program's: signatures are told apart by id."""
+    before = world.size
+    thief = Person(id=taken, printed_name="Thief", roles=(Role.BUSINESS_OWNER,), public_key=KEYS["stranger"].public.hex)
+    with pytest.raises(InputError, match="taken"):
+        world.write(register_person, person=thief, actor=PRODUCER)
+    assert world.size == before
+    assert world.case().people["ada"] == person("ada")
+
+
+@pytest.mark.parametrize("odd", ["../ada", "a/b", "", "Ada", "a b", "-a", "x" * 65])
+def test_an_id_is_a_plain_name(world: World, odd: str) -> None:
+    """It also names a file."""
+    with pytest.raises(InputError, match="plain id"):
+        world.write(register_person, person=replace(person("ada"), id=odd), actor=PRODUCER)
+
+
+def test_two_ids_never_share_a_key(world: World) -> None:
+    """RW-301: one person with two names could ask and approve."""
+    twin = replace(person("ada"), id="eve")
+    with pytest.raises(SelfApproval) as caught:
+        world.write(register_person, person=twin, actor=PRODUCER)
+    assert caught.value.code == "RW-301"
