@@ -62,8 +62,17 @@ class Finished:
     error: RoadworthyError | None
 
 
-def due_reasons(case: CaseFile, trust: Trust, at: datetime) -> dict[str, str]:
-    """Why a criterion's check has to run, by criterion id; criteria whose check is fresh are absent."""
+def due_reasons(
+    case: CaseFile, trust: Trust, at: datetime, parameters: Mapping[str, Mapping[str, Any]]
+) -> dict[str, str]:
+    """Why a criterion's check has to run, by criterion id; criteria whose check is fresh are absent.
+
+    Args:
+        case: everything on record.
+        trust: verifies signatures.
+        at: the instant of the inspection.
+        parameters: as the manifest has them now, by check id.
+    """
     if case.profile is None or case.subject is None:
         return {}
     admitted, _ = admit(case.evidence, trust, at=at, use_case_id=case.subject.use_case_id)
@@ -92,6 +101,8 @@ def due_reasons(case: CaseFile, trust: Trust, at: datetime) -> dict[str, str]:
             reasons[criterion.id] = fresh.reason
         elif newest.evidence.outcome is not RunOutcome.COMPLETED:
             reasons[criterion.id] = "the last run did not complete"
+        elif dict(newest.evidence.parameters) != dict(parameters.get(criterion.check, newest.evidence.parameters)):
+            reasons[criterion.id] = "its parameters were changed"
     return reasons
 
 
@@ -228,7 +239,7 @@ def _blank(due: Due, subject: Subject, *, environment: str, producer: str, seed:
         criteria=tuple(CriterionRef(id=c.id, digest=c.digest, verdict=Verdict.CANNOT_TELL) for c in due.criteria),
         check=due.check.id,
         check_version=due.check.version,
-        parameters=_parameters(due.params),
+        parameters=parameters_of(due.params),
         inputs={part: digest for part, digest in subject.parts.items() if part in reads},
         outcome=RunOutcome.COMPLETED,
         problem=None,
@@ -248,7 +259,8 @@ def _blank(due: Due, subject: Subject, *, environment: str, producer: str, seed:
     )
 
 
-def _parameters(params: Any) -> Mapping[str, Any]:
+def parameters_of(params: Any) -> Mapping[str, Any]:
+    """Parameters of a check as evidence states them."""
     return {name: getattr(params, name) for name in params.__dataclass_fields__}
 
 

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +12,6 @@ from rich.console import Console
 from roadworthy.base.codec import to_json
 from roadworthy.base.errors import RoadworthyError
 from roadworthy.cli import bundle, evidence, gaps, gate, init, inspect, people, scorecard, sign, waive
-from roadworthy.cli.demo import tell
 from roadworthy.cli.output import print_json
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ app = typer.Typer(
 )
 
 INTERRUPTED = 130
+_DEMO = "roadworthy.cli.demo"
 _COMMANDS: dict[str, Callable[..., None]] = {
     "init": init.init,
     "schema": init.schema,
@@ -49,7 +50,8 @@ def demo(
     folder: Annotated[Path, typer.Option("--dir", help="Where to make everything.")] = Path("build/demo"),
 ) -> None:
     """Tell the whole journey on a real model and real data, in one command."""
-    tell(execute, folder)
+    # Loaded when it is asked for: it trains a model, and no other command should wait for what that takes.
+    import_module(_DEMO).tell(execute, folder)
 
 
 def execute(arguments: Sequence[str]) -> int:

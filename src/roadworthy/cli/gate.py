@@ -13,6 +13,7 @@ from roadworthy.gates.evaluate import decision_digest
 from roadworthy.gates.explain import headline
 from roadworthy.reports.words import state_word
 from roadworthy.wiring import bundles
+from roadworthy.wiring.workspace import Workspace
 
 NOT_MET = 1
 _PASSES = (Outcome.OPEN, Outcome.CONDITIONAL)
@@ -31,12 +32,19 @@ def gate(
         decision = bundles.decision_of(bundle).decision
     else:
         with opened(manifest) as workspace:
-            decision = workspace.settle(workspace.clock()) if at is None else workspace.decide(parse_instant(at))
+            decision = _now(workspace) if at is None else workspace.decide(parse_instant(at))
     if json:
         print_json(to_json(decision))
     else:
         show(decision)
     raise typer.Exit(0 if decision.outcome in _PASSES else NOT_MET)
+
+
+def _now(workspace: Workspace) -> Decision:
+    """The decision on what lies on disk: a file that changed since the inspection makes another subject."""
+    workspace.require_begun()
+    workspace.synchronise(workspace.proposal())
+    return workspace.settle(workspace.clock())
 
 
 def show(decision: Decision) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from roadworthy.base.canonical import canonical_bytes
 from roadworthy.base.codec import from_json
 from roadworthy.base.digest import sha256_hex
+from roadworthy.base.errors import MalformedEvidence
 from roadworthy.domain.criterion import Profile
 from roadworthy.domain.decision import Decision
 from roadworthy.domain.evidence import Sealed
@@ -81,7 +82,14 @@ def fold(records: Iterable[Record]) -> CaseFile:
         if record.payload is None:
             file.erased.append(record.index)
         else:
-            _apply(file, record, record.payload)
+            try:
+                _apply(file, record, record.payload)
+            except KeyError as error:
+                raise MalformedEvidence(
+                    f"The payload of {record.kind.value} has no member {error}.",
+                    remedy="Do not rely on this ledger; find out who wrote the entry.",
+                    where=f"entry {record.index}",
+                ) from error
     return file
 
 

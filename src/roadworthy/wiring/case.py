@@ -108,7 +108,9 @@ def subject_of(manifest: Manifest, root: Path, packs: tuple[PackRef, ...], level
     release = Release(parts=dict(parts))
     parts[Part.PILOT_DATA] = _data_digest(manifest.data.pilot, root)
     parts[Part.PRODUCTION_DATA] = _data_digest(manifest.data.production, root)
-    parts[Part.PEOPLE] = digest_of(manifest.use_case.owners.model_dump())
+    parts[Part.PEOPLE] = digest_of(
+        {"owners": manifest.use_case.owners.model_dump(), "builders": sorted(manifest.use_case.builders)}
+    )
     parts[Part.PACKS] = digest_of([to_json(pack) for pack in packs])
     return Subject(use_case_id=manifest.use_case.id, release_digest=release.digest, parts=parts)
 

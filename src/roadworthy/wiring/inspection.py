@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from roadworthy.actions.evidence import record_evidence
-from roadworthy.actions.inspection import Due, Finished, run_check
+from roadworthy.actions.inspection import Due, Finished, parameters_of, run_check
 from roadworthy.actions.policy import Revision
 from roadworthy.base.errors import ParameterError, RoadworthyError, UnknownCriterion
 from roadworthy.checks.catalog import check_ids, find_check
@@ -98,7 +98,8 @@ def inspect(
     case = workspace.synchronise(proposal, revision=revision)
     at = workspace.clock()
     # 3
-    due = _due(params, wanted, workspace.due(case, at), everything=everything)
+    reasons = workspace.due(case, at, {check_id: parameters_of(each) for check_id, each in params.items()})
+    due = _due(params, wanted, reasons, everything=everything)
     watcher.planned(due)
     # 4
     with tempfile.TemporaryDirectory(prefix="roadworthy-") as folder:

@@ -5,10 +5,11 @@
 Rules kept here: the whole manifest is read and checked before the first write, and what has not changed is not written.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from roadworthy.actions.gates import record_decision, standing
 from roadworthy.actions.inspection import due_reasons
@@ -210,9 +211,11 @@ class Workspace:
                 where=f"entry {records[-1].index}",
             )
 
-    def due(self, case: CaseFile, at: datetime) -> dict[str, str]:
-        """Why a criterion's check has to run, by criterion id."""
-        return due_reasons(case, trust_of(case), at)
+    def due(
+        self, case: CaseFile, at: datetime, parameters: Mapping[str, Mapping[str, Any]] | None = None
+    ) -> dict[str, str]:
+        """Why a criterion's check has to run, by criterion id; ``parameters`` by check id, as the manifest has them."""
+        return due_reasons(case, trust_of(case), at, parameters or {})
 
     def context(self, at: datetime, seed: int, workdir: Path, subject: Subject) -> CheckContext:
         """What checks may know."""

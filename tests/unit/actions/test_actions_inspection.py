@@ -110,7 +110,7 @@ def test_a_run_that_the_user_stopped_does_not_count(world: World) -> None:
     assert finished.evidence.problem == "Stopped by the user."
     assert finished.evidence.findings[0].remedy == "Run roadworthy inspect again."
     world.record(finished)
-    assert "T1" in due_reasons(world.case(), world.trust(), world.clock())
+    assert "T1" in due_reasons(world.case(), world.trust(), world.clock(), {})
 
 
 def test_a_complaint_after_it_was_asked_to_stop_says_nothing_about_the_target(world: World) -> None:
@@ -144,7 +144,7 @@ def test_a_control_that_says_nothing_has_not_failed(world: World) -> None:
 
 
 def reasons(world: World) -> dict[str, str]:
-    return due_reasons(world.case(), world.trust(), world.clock())
+    return due_reasons(world.case(), world.trust(), world.clock(), {})
 
 
 def test_what_never_ran_is_due(world: World) -> None:
@@ -205,3 +205,16 @@ def test_attachments_are_kept_only_by_what_completed(world: World) -> None:
     world.record(finished)
     payload = world.trust().open(world.case().evidence[0].body).payload["predicate"]
     assert Attachment(**payload["attachments"][0]).size_bytes == 7
+
+
+def test_a_changed_parameter_makes_a_check_due(world: World) -> None:
+    """Evidence says with which parameters it was made; stricter ones ask for another run."""
+    world.record(world.run(FakeCheck()))
+    made_with = world.run(FakeCheck()).evidence.parameters
+    stricter = {**made_with, "something": 1}
+
+    def due(parameters: dict[str, Any]) -> dict[str, str]:
+        return due_reasons(world.case(), world.trust(), world.clock(), {FakeCheck.id: parameters})
+
+    assert due(dict(made_with)) == {}
+    assert due(stricter) == {"T1": "its parameters were changed"}

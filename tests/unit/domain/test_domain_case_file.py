@@ -164,3 +164,11 @@ def test_a_malformed_payload_is_an_error_with_its_path() -> None:
     """Nothing is skipped in silence."""
     with pytest.raises(MalformedEvidence, match="lacks"):
         fold([record(0, RecordKind.PERSON_REGISTERED, person={"id": "ada"})])
+
+
+@pytest.mark.parametrize("kind", [kind for kind in RecordKind if kind is not RecordKind.BUNDLE_EXPORTED])
+def test_a_payload_without_its_member_names_the_entry(kind: RecordKind) -> None:
+    """Whoever holds the key can sign nonsense; it is an error of ours, not a crash."""
+    with pytest.raises(MalformedEvidence, match="no member") as caught:
+        fold([record(0, kind)])
+    assert caught.value.where == "entry 0"
