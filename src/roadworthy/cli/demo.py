@@ -6,6 +6,7 @@ the demo's folder.
 
 import shlex
 import shutil
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -121,7 +122,6 @@ class _Teller:
         self._type("inspect")
         reason = "The worklist is safe to order at this quality; I set the bound before the data were seen."
         self._type("sign", "D2", "--as", "ada", "--reason", reason, "--passphrase-file", str(self._passphrase))
-        self._type("scorecard")
         self._type("gate")
 
     def prove(self) -> None:
@@ -131,14 +131,23 @@ class _Teller:
         self._type("report", str(self._folder / "report.html"))
         self._type("export", bundle)
         self._type("verify", bundle, here=False)
-        self._out.print(_NEXT.format(folder=self._folder, manifest=self._paths.manifest), markup=False)
+        self._out.print(
+            _NEXT.format(folder=self._folder, manifest=self._paths.manifest, command=_command()), markup=False
+        )
 
 
 _NEXT = """
-Look at   {folder}/report.html
-Verify    roadworthy verify {folder}/bundle.zip        (or alone: python -m roadworthy.ledger.verify {folder}/bundle.zip)
-Recompute roadworthy gate --bundle {folder}/bundle.zip --json
-Go on     cd {folder} && roadworthy evidence show D1     roadworthy gaps     roadworthy sign gate --as ada --reason ..."""
+Look at    {folder}/report.html
+Verify     {command} verify {folder}/bundle.zip
+Recompute  {command} gate --bundle {folder}/bundle.zip --json
+Go on      {command} evidence show D1 --manifest {manifest}
+           {command} gaps --manifest {manifest}"""
+
+
+def _command() -> str:
+    """How the reader called us, so that the lines above can be typed as they stand."""
+    called = Path(sys.argv[0])
+    return str(called) if called.name == "roadworthy" else "python -m roadworthy"
 
 
 def _chapter(out: Console, title: str) -> None:
