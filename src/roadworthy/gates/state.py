@@ -11,10 +11,12 @@ Rules kept here:
 3. Verdicts are computed here from the estimates; what the evidence says of itself is not read.
 4. What a person signs as a check run is worth no more than that person's word.
 5. Evidence that no leg can use is told why, so that it can be reported.
+6. What a person signs beside a check, such as a threshold, does not hang on the data that the check measured: the next
+   window of the feed makes the run stale, not the signature.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NamedTuple
 
@@ -23,12 +25,13 @@ from roadworthy.domain.decision import Reading, State
 from roadworthy.domain.evidence import Attestation, Claim, Evidence, Meaning, RunOutcome
 from roadworthy.domain.people import Person, Role
 from roadworthy.domain.risk import Tier
-from roadworthy.domain.use_case import Subject
+from roadworthy.domain.use_case import Part, Subject
 from roadworthy.domain.waiver import Invalidation
 from roadworthy.gates import reason
 from roadworthy.gates.admit import Admitted
 from roadworthy.gates.freshness import Validity, irrelevance, validity
 
+_WINDOWS = frozenset({Part.PILOT_DATA, Part.PRODUCTION_DATA})
 _WORST_FIRST = (
     State.NOT_SATISFIED,
     State.INDETERMINATE,
@@ -267,7 +270,9 @@ class _Word(NamedTuple):
 
 def _word_leg(role: Role, seen: Seen, c: Circumstances, digest: str) -> _Word:
     newest = max(seen.words[role], key=_age)
-    fresh = _validity(newest, seen.criterion, c, digest)
+    windows = _WINDOWS if seen.criterion.check is not None else frozenset()
+    spoken_of = replace(seen.criterion, depends_on=seen.criterion.depends_on - windows)
+    fresh = _validity(newest, spoken_of, c, digest)
     word = newest.evidence.attestation
     assert word is not None  # misfit() lets only attestations in here
     claim = _claim(word)

@@ -7,12 +7,14 @@ from roadworthy.domain.criterion import Assurance, Kind
 from roadworthy.domain.decision import State
 from roadworthy.domain.evidence import Claim, Meaning, RunOutcome
 from roadworthy.domain.people import Role
+from roadworthy.domain.use_case import Part
 from unit.gates.gates_world import (
     AT,
     CONTROL,
     DAY,
     FAIL,
     HOUR,
+    PARTS,
     PASS,
     auc,
     criterion,
@@ -234,6 +236,17 @@ def test_an_old_signature_is_stale():
     found = reading(signed_criterion(), word(signed_criterion()), at=AT + 30 * DAY)
     assert found.state is State.STALE
     assert found.reason.startswith("The newest signature as quality is stale: too old")
+
+
+def test_a_signature_beside_a_check_outlives_the_window_of_data():
+    """Another delivery of the feed makes the run stale; the threshold that a person signed is still theirs."""
+    both = replace(RULE, signer_roles=(Role.QUALITY,), depends_on=frozenset({Part.MODEL, Part.PRODUCTION_DATA}))
+    inputs = {Part.MODEL: PARTS[Part.MODEL], Part.PRODUCTION_DATA: "sha256:" + "00" * 32}
+    signed = word(both, inputs=inputs)
+    assert state(both, signed, run(both)) is State.SATISFIED
+    assert state(both, signed, run(both, inputs=inputs)) is State.STALE
+    alone = replace(both, check=None, kind=Kind.SIGNATURE, acceptance=())
+    assert state(alone, word(alone, inputs=inputs)) is State.STALE
 
 
 def test_nobody_to_sign_is_missing():
