@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from roadworthy.base.codec import from_json, to_json
+from roadworthy.base.digest import digest_bytes
 from roadworthy.base.errors import InputError, MalformedEvidence, OtherRelease, UnknownCriterion, WrongRole
 from roadworthy.domain.case_file import CaseFile
 from roadworthy.domain.criterion import Assurance, Criterion, Verdict
@@ -18,14 +19,16 @@ from roadworthy.domain.evidence import (
     Evidence,
     Meaning,
     RunOutcome,
+    Sealed,
 )
 from roadworthy.domain.people import Person, Role
 from roadworthy.domain.record import Draft, Receipt, RecordKind
 from roadworthy.domain.use_case import Subject
+from roadworthy.gates.admit import admit
 from roadworthy.kit.check import AttachedFile
 from roadworthy.ledger.dsse import Envelope, envelope_from_bytes, sign
 from roadworthy.ledger.keys import SigningKey
-from roadworthy.ledger.statement import statement
+from roadworthy.ledger.statement import parse_statement, statement
 from roadworthy.ports.trust import Trust
 from roadworthy.ports.unit_of_work import UnitOfWork
 
@@ -182,7 +185,7 @@ def import_evidence(uow: UnitOfWork, *, body: bytes, case: CaseFile, trust: Trus
     """Take an envelope that somebody else signed.
 
     Raises:
-        MalformedEvidence: not an envelope with a statement of ours (RW-201).
+        MalformedEvidence: not an envelope with a statement of ours, or one that the gate would refuse (RW-201).
         SignatureBroken: no registered key signed it (RW-502).
         OtherRelease: it is about another use case, or a release that was never registered here (RW-202).
     """
@@ -199,5 +202,14 @@ def import_evidence(uow: UnitOfWork, *, body: bytes, case: CaseFile, trust: Trus
         raise OtherRelease(
             f"The evidence is about {evidence.use_case_id}, release {evidence.release_digest[:19]}.",
             remedy=f"Send evidence about {ours}, for a release that was inspected here.",
+        )
+    # What the gate would refuse must not enter: an entry stays for good, and a malformed one would spoil every export.
+    parse_statement(envelope.payload)
+    body = envelope.to_bytes()
+    sealed = Sealed(index=case.size, received_at=at, body=body, digest=digest_bytes(body))
+    refused = admit([sealed], trust, at=at, use_case_id=ours).refused
+    if refused:
+        raise MalformedEvidence(
+            f"The gate would refuse this evidence: {refused[0].reason}.", remedy="Ask its producer for a sound one."
         )
     return _append(uow, envelope, evidence, at)

@@ -9,11 +9,12 @@ from roadworthy.actions.evidence import find_criterion
 from roadworthy.base.codec import to_json
 from roadworthy.base.errors import InputError
 from roadworthy.domain.case_file import CaseFile, fold
-from roadworthy.domain.criterion import Profile
+from roadworthy.domain.criterion import Effort, Profile
 from roadworthy.domain.gap import Assignment
 from roadworthy.domain.record import Draft, Receipt, RecordKind
 from roadworthy.domain.waiver import Deferral, Invalidation
 from roadworthy.gates.order import require_acyclic
+from roadworthy.gates.plan import LONGEST_DAYS
 from roadworthy.ports.unit_of_work import UnitOfWork
 
 
@@ -22,17 +23,13 @@ def assign_gap(uow: UnitOfWork, *, profile: Profile, assignment: Assignment) -> 
 
     Raises:
         UnknownCriterion: the gap's criterion, or one that it depends on, is not in the profile (RW-107).
-        InputError: the three efforts are not in order (RW-100).
+        InputError: the three efforts are not in order, or longer than can be planned (RW-100).
         DependencyCycle: the gap would wait for itself, directly or by way of others (RW-112).
     """
     for criterion_id in (assignment.criterion_id, *(assignment.depends_on or ())):
         find_criterion(profile.criteria, criterion_id)
-    effort = assignment.effort
-    if effort is not None and not 0 < effort.low_days <= effort.likely_days <= effort.high_days:
-        raise InputError(
-            f"The effort {effort.low_days:g}, {effort.likely_days:g}, {effort.high_days:g} is not in order.",
-            remedy="Give optimistic, likely and pessimistic person-days, for example 2,3,8.",
-        )
+    if assignment.effort is not None:
+        _require_effort(assignment.effort)
     _require_acyclic(fold(uow.records()), profile, assignment)
     return uow.append(
         Draft(
@@ -44,6 +41,16 @@ def assign_gap(uow: UnitOfWork, *, profile: Profile, assignment: Assignment) -> 
             payload={"assignment": to_json(assignment)},
         )
     )
+
+
+def _require_effort(effort: Effort) -> None:
+    """Refuse now what the planner would refuse later: once on record, it would stop every plan."""
+    said = f"The effort {effort.low_days:g}, {effort.likely_days:g}, {effort.high_days:g}"
+    remedy = "Give optimistic, likely and pessimistic person-days, for example 2,3,8."
+    if not 0 < effort.low_days <= effort.likely_days <= effort.high_days:
+        raise InputError(f"{said} is not in order.", remedy=remedy)
+    if effort.high_days > LONGEST_DAYS:
+        raise InputError(f"{said} is longer than {LONGEST_DAYS:g} days.", remedy=remedy)
 
 
 def _require_acyclic(case: CaseFile, profile: Profile, assignment: Assignment) -> None:
@@ -59,13 +66,14 @@ def defer_gap(uow: UnitOfWork, *, profile: Profile, deferral: Deferral) -> Recei
 
     Raises:
         UnknownCriterion: no such criterion (RW-107).
-        InputError: reason, work or cost is missing (RW-100).
+        InputError: reason, work or cost is missing, or the cost is more than can be planned (RW-100).
     """
     find_criterion(profile.criteria, deferral.criterion_id)
-    if not deferral.reason.strip() or not deferral.work.strip() or deferral.cost_days <= 0:
+    # NaN fails every comparison, so it is refused with the rest.
+    if not deferral.reason.strip() or not deferral.work.strip() or not 0 < deferral.cost_days <= LONGEST_DAYS:
         raise InputError(
             "A deferral names the reason, the work that stays undone and its cost.",
-            remedy="Give --reason, --work and --cost-days.",
+            remedy=f"Give --reason, --work and --cost-days, the last above 0 and at most {LONGEST_DAYS:g}.",
         )
     return uow.append(
         Draft(

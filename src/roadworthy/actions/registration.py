@@ -5,11 +5,14 @@ from datetime import datetime
 
 from roadworthy.base.codec import to_json
 from roadworthy.base.errors import InputError, SelfApproval
-from roadworthy.domain.case_file import fold
+from roadworthy.domain.case_file import CaseFile, fold
 from roadworthy.domain.people import Person, Producer
 from roadworthy.domain.record import Draft, Receipt, RecordKind
 from roadworthy.domain.use_case import Subject, UseCase
 from roadworthy.ports.unit_of_work import UnitOfWork
+
+PRODUCER_ID = "roadworthy-cli"
+"""The program itself, which signs what its checks observe; no person ever bears this id."""
 
 _PLAIN_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 
@@ -55,15 +58,10 @@ def register_person(uow: UnitOfWork, *, person: Person, actor: str, at: datetime
             f"{person.id!r} is not a plain id.",
             remedy="Use lower-case letters, digits and dashes, for example a-weber.",
         )
-    if person.id in case.people or person.id in case.producers:
+    if person.id == PRODUCER_ID or person.id in case.people or person.id in case.producers:
         # A signature names its signer by id, so an id that changed hands would change who signed.
         raise InputError(f"The id {person.id!r} is taken.", remedy="Choose another; ids are never given away again.")
-    registered: list[Person | Producer] = [*case.people.values(), *case.producers.values()]
-    for other in registered:
-        if other.public_key == person.public_key:
-            raise SelfApproval(
-                f"The key of {person.id} is registered for {other.id}.", remedy="Give every person a key of their own."
-            )
+    _refuse_shared_key(case, person)
     return uow.append(
         Draft(
             kind=RecordKind.PERSON_REGISTERED,
@@ -76,8 +74,34 @@ def register_person(uow: UnitOfWork, *, person: Person, actor: str, at: datetime
     )
 
 
+def _refuse_shared_key(case: CaseFile, comer: Person | Producer) -> None:
+    registered: list[Person | Producer] = [*case.people.values(), *case.producers.values()]
+    for other in registered:
+        # Ids are compared, not objects: a program may be registered again as it is.
+        if other.public_key == comer.public_key and other.id != comer.id:
+            raise SelfApproval(
+                f"The key of {comer.id} is registered for {other.id}.",
+                remedy="Give every person and every program a key of their own.",
+            )
+
+
 def register_producer(uow: UnitOfWork, *, producer: Producer, actor: str, at: datetime) -> Receipt:
-    """Put a program that signs evidence on record."""
+    """Put a program that signs evidence on record.
+
+    Raises:
+        InputError: a person bears the id, or the program is on record with another key (RW-100).
+        SelfApproval: the key is somebody else's already; what a person signs would pass for an execution (RW-301).
+    """
+    case = fold(uow.records())
+    before = case.producers.get(producer.id)
+    if producer.id in case.people:
+        raise InputError(f"The id {producer.id!r} is taken.", remedy="Choose another; ids are never given away again.")
+    if before is not None and before.public_key != producer.public_key:
+        raise InputError(
+            f"{producer.id!r} is registered with another key.",
+            remedy="Restore that key, or register the program under an id of its own.",
+        )
+    _refuse_shared_key(case, producer)
     return uow.append(
         Draft(
             kind=RecordKind.PRODUCER_REGISTERED,

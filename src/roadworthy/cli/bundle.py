@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from roadworthy.base.clock import format_instant, now
 from roadworthy.base.codec import to_json
 from roadworthy.cli.output import DEFAULT_MANIFEST, JsonOption, ManifestOption, console, opened, print_json
 from roadworthy.ledger.verify import render
@@ -39,22 +40,31 @@ def verify(
     json: JsonOption = False,
 ) -> None:
     """Verify a bundle offline: bytes, signatures, ledger, and every decision computed again."""
-    verified = bundles.verify(path, vkey=vkey)
+    verified = bundles.verify(path, now(), vkey=vkey)
     if json:
-        newest = to_json(verified.newest) if verified.newest else None
-        problems = [f"{p.where}: {p.what}" for step in verified.ledger.steps for p in step.problems]
-        print_json(
-            {
-                "holds": verified.holds,
-                "decisions": verified.decisions,
-                "problems": [*problems, *verified.problems],
-                "newest": newest,
-            }
-        )
+        print_json(_machine(verified))
     else:
         _show(verified)
     if not verified.holds:
         raise typer.Exit(BROKEN)
+
+
+def _machine(verified: bundles.Verified) -> dict[str, object]:
+    ledger = verified.ledger
+    found = [f"{problem.where}: {problem.what}" for step in ledger.steps for problem in step.problems]
+    return {
+        "holds": verified.holds,
+        "vkey": ledger.vkey,
+        "pinned": ledger.pinned,
+        "entries": ledger.entries,
+        "erased": ledger.erased,
+        "outside": list(ledger.outside),
+        "decisions": verified.decisions,
+        "beyond_reach": list(verified.beyond_reach),
+        "problems": [*found, *verified.problems],
+        "newest": to_json(verified.newest.decision) if verified.newest else None,
+        "now": verified.now.value if verified.now else None,
+    }
 
 
 def _show(verified: bundles.Verified) -> None:
@@ -65,7 +75,13 @@ def _show(verified: bundles.Verified) -> None:
         return
     for problem in verified.problems:
         out.print(f"✗ {problem}", markup=False)
+    for sentence in verified.beyond_reach:
+        out.print(f"? rests on what was erased since, and cannot be computed again: {sentence}", markup=False)
     if not verified.problems:
-        out.print(f"✓ 9 each of {verified.decisions} recorded decision(s), computed again, has the same bytes")
-    if verified.newest is not None:
-        out.print(f"Gate {verified.newest.gate_id}: {verified.newest.outcome.value.upper()}.")
+        out.print(f"✓ 9. {verified.decisions} recorded decision(s), computed again, have the same bytes")
+    if verified.newest is not None and verified.now is not None:
+        decision = verified.newest.decision
+        out.print(
+            f"Gate {decision.gate_id}: {decision.outcome.value.upper()} on {format_instant(decision.at)[:16]} UTC; "
+            f"now: {verified.now.value.upper()}."
+        )

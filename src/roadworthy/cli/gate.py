@@ -4,8 +4,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
-from roadworthy.base.clock import parse_instant
+from roadworthy.base.clock import now, parse_instant
 from roadworthy.base.codec import to_json
 from roadworthy.cli.output import DEFAULT_MANIFEST, JsonOption, ManifestOption, console, opened, print_json
 from roadworthy.domain.decision import Decision, Outcome
@@ -16,28 +17,33 @@ from roadworthy.wiring import bundles
 from roadworthy.wiring.workspace import Workspace
 
 NOT_MET = 1
-_PASSES = (Outcome.OPEN, Outcome.CONDITIONAL)
+_PASSES = frozenset({Outcome.OPEN, Outcome.CONDITIONAL})
 
 
 def gate(
     bundle: Annotated[
         Path | None, typer.Option("--bundle", help="Compute it from a bundle instead of the store.")
     ] = None,
+    vkey: Annotated[str | None, typer.Option("--vkey", help="The ledger's public key, with --bundle.")] = None,
     at: Annotated[str | None, typer.Option("--at", help="Compute it at another instant; nothing is recorded.")] = None,
     manifest: ManifestOption = DEFAULT_MANIFEST,
     json: JsonOption = False,
 ) -> None:
     """Decide the gate. The decision stands, byte for byte, until something that it rests on changes."""
     if bundle is not None:
-        decision = bundles.decision_of(bundle).decision
+        decision, outcome = bundles.decision_of(bundle, now(), vkey=vkey)
     else:
         with opened(manifest) as workspace:
             decision = _now(workspace) if at is None else workspace.decide(parse_instant(at))
+        outcome = decision.outcome
     if json:
         print_json(to_json(decision))
     else:
         show(decision)
-    raise typer.Exit(0 if decision.outcome in _PASSES else NOT_MET)
+    if outcome is not decision.outcome:
+        said = f"Decided {decision.outcome.value} then; the same evidence gives {outcome.value} now."
+        Console(stderr=True).print(said)
+    raise typer.Exit(0 if {decision.outcome, outcome} <= _PASSES else NOT_MET)
 
 
 def _now(workspace: Workspace) -> Decision:

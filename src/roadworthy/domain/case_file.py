@@ -4,10 +4,12 @@ Rules kept here:
 1. Records are folded in ledger order; the newest registration of a thing is in force, older ones stay on record.
 2. An erased payload yields nothing: what cannot be read cannot count.
 3. Folding a prefix gives the case file as it was when the ledger had that size.
+4. Who built the system once has built it: builders only ever become more.
+5. An id is registered once, and no two ids share a key; a ledger that says otherwise was not written by the actions.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from roadworthy.base.canonical import canonical_bytes
@@ -37,7 +39,7 @@ class CaseFile:
     """What is on record; built by ``fold`` and read by everybody.
 
     Attributes:
-        use_case: newest registration, or None.
+        use_case: newest registration, with everybody who was ever named as a builder, or None.
         subject: newest release in use, or None.
         profile: policy in force, or None.
         people: by id.
@@ -117,10 +119,21 @@ def _apply(file: CaseFile, record: Record, payload: Mapping[str, Any]) -> None:
 def _apply_signer(file: CaseFile, payload: Mapping[str, Any]) -> None:
     if "person" in payload:
         person = from_json(Person, payload["person"])
+        _require_new(file, person)
         file.people[person.id] = person
     else:
         producer = from_json(Producer, payload["producer"])
+        _require_new(file, producer)
         file.producers[producer.id] = producer
+
+
+def _require_new(file: CaseFile, signer: Person | Producer) -> None:
+    known: list[Person | Producer] = [*file.people.values(), *file.producers.values()]
+    if any(signer.id == other.id or signer.public_key == other.public_key for other in known):
+        raise MalformedEvidence(
+            f"The id or the key of {signer.id} is registered already.",
+            remedy="Do not rely on this ledger; find out who wrote the entry.",
+        )
 
 
 def _apply_gap(file: CaseFile, payload: Mapping[str, Any]) -> None:
@@ -136,7 +149,9 @@ def _apply_gap(file: CaseFile, payload: Mapping[str, Any]) -> None:
 
 def _apply_case(file: CaseFile, record: Record, payload: Mapping[str, Any]) -> None:
     if record.kind is RecordKind.USE_CASE_REGISTERED:
-        file.use_case = from_json(UseCase, payload["use_case"])
+        use_case = from_json(UseCase, payload["use_case"])
+        before = file.use_case.builders if file.use_case is not None else ()
+        file.use_case = replace(use_case, builders=tuple(sorted({*before, *use_case.builders})))
     elif record.kind is RecordKind.RELEASE_REGISTERED:
         file.subject = from_json(Subject, payload["subject"])
         file.releases.add(file.subject.release_digest)

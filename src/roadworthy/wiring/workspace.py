@@ -6,7 +6,7 @@ Rules kept here: the whole manifest is read and checked before the first write, 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -192,7 +192,7 @@ class Workspace:
         if PRODUCER_ID not in case.producers:
             producer = Producer(id=PRODUCER_ID, public_key=self.keys.producer.public.raw.hex())
             writes.append(lambda uow: register_producer(uow, producer=producer, actor=actor, at=self.clock()))
-        if case.use_case != proposal.use_case:
+        if _says_more(proposal.use_case, case.use_case):
             writes.append(lambda uow: register_use_case(uow, use_case=proposal.use_case, actor=actor, at=self.clock()))
         if case.subject is None or not case.subject.same(proposal.subject):
             writes.append(lambda uow: register_release(uow, subject=proposal.subject, actor=actor, at=self.clock()))
@@ -257,3 +257,11 @@ class Workspace:
             decision = decide_case(inside, uow.head(), turn_at, trust_of(inside))
             record_decision(uow, decision=decision, actor=PRODUCER_ID, at=turn_at)
         return decision
+
+
+def _says_more(proposed: UseCase, recorded: UseCase | None) -> bool:
+    """Whether the manifest says anything of the use case that is not on record; builders only ever become more there."""
+    if recorded is None:
+        return True
+    builders = tuple(sorted({*recorded.builders, *proposed.builders}))
+    return recorded != replace(proposed, builders=builders)

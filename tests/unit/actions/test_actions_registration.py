@@ -24,7 +24,7 @@ def test_each_verb_writes_exactly_one_entry_and_can_be_read_back(world: World) -
     world.write(register_release, subject=other, actor=PRODUCER)
     dan = Person(id="dan", printed_name="Dan", roles=(Role.LEGAL,), public_key=KEYS["stranger"].public.hex)
     world.write(register_person, person=dan, actor=PRODUCER)
-    world.write(register_producer, producer=Producer(id="ci", public_key=KEYS["stranger"].public.hex), actor=PRODUCER)
+    world.write(register_producer, producer=Producer(id="ci", public_key="22" * 32), actor=PRODUCER)
     case = world.case()
     assert world.size == before + 4
     assert (case.use_case, case.subject, case.people["dan"]) == (newer, other, dan)

@@ -192,7 +192,7 @@ def test_export_and_verify(opened: Project, tmp_path: Path, answer: Any, capsys:
     assert (code, value["holds"], value["problems"]) == (0, True, [])
     assert value["newest"]["outcome"] == "open"
     assert execute(["verify", bundle]) == 0
-    assert "Gate go-live: OPEN." in capsys.readouterr().out
+    assert "now: OPEN." in capsys.readouterr().out
 
 
 def test_gaps_are_assigned_and_deferred(project: Project, answer: Any, capsys: Any) -> None:

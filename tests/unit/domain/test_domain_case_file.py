@@ -1,5 +1,6 @@
 """The fold from records to a case file."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -172,3 +173,27 @@ def test_a_payload_without_its_member_names_the_entry(kind: RecordKind) -> None:
     with pytest.raises(MalformedEvidence, match="no member") as caught:
         fold([record(0, kind)])
     assert caught.value.where == "entry 0"
+
+
+def test_nobody_stops_being_a_builder_by_editing_a_file() -> None:
+    """Builders of all registrations add up; everything else is the newest."""
+    newer = replace(USE_CASE, builders=("cid",), title="Heart 2")
+    case = fold(
+        [
+            record(0, RecordKind.USE_CASE_REGISTERED, use_case=USE_CASE),
+            record(1, RecordKind.USE_CASE_REGISTERED, use_case=newer),
+        ]
+    )
+    assert case.use_case == replace(newer, builders=("bob", "cid"))
+
+
+@pytest.mark.parametrize("other", [replace(PERSON, public_key="11" * 32), replace(PERSON, id="ada2")])
+def test_an_id_and_a_key_belong_to_one_person(other: Person) -> None:
+    """A second registration of either was not written by the actions."""
+    with pytest.raises(MalformedEvidence, match="registered already"):
+        fold(
+            [
+                record(0, RecordKind.PERSON_REGISTERED, person=PERSON),
+                record(1, RecordKind.PERSON_REGISTERED, person=other),
+            ]
+        )
