@@ -1,9 +1,9 @@
 """The quality threshold, met or not on the rows at hand."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from roadworthy.base.interval import Interval
 from roadworthy.checks.scoring import ScoredSet, metric_of, required_quality, score, specimen
@@ -103,9 +103,15 @@ class ThresholdCheck(Check[Subject, Params]):
                     remedy="Improve the model or its data; the bound moves only by a signed revision.",
                 ),
             )
-        more = facts["more labels needed"]
-        remedy = f"Label about {more} more rows." if more else "No number of labels can tell: improve the model."
-        return (Finding(what=f"{figure} straddles the bound of {facts['bound']:g}.", remedy=remedy),)
+        return (Finding(what=f"{figure} straddles the bound of {facts['bound']:g}.", remedy=_advice(interval, facts)),)
+
+
+def _advice(interval: Interval, facts: Mapping[str, Any]) -> str:
+    """More labels only help a model whose estimate stands on the right side; on the other they would show the miss."""
+    better = interval.estimate - facts["bound"]
+    if (better if Metric(facts["metric"]).higher_is_better else -better) <= 0:
+        return "Improve the model or its data: the estimate itself is on the wrong side, and more labels would show it."
+    return f"Label about {facts['more labels needed']} more rows, once: looking after every few invites a lucky pass."
 
 
 def _more_labels(interval: Interval, bound: float) -> int | None:
