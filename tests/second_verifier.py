@@ -21,15 +21,14 @@ def sha(data):
 
 
 def b64(text):
-    need(base64.b64encode(raw := base64.b64decode(text, validate=True)).decode() == text, "base64 is not canonical")
-    return raw
+    raw = base64.b64decode(text, validate=True)
+    return need(base64.b64encode(raw).decode() == text, "base64 is not canonical") or raw
 
 
 def read(data, exact=True):  # without fractions, sorted and compact JSON is RFC 8785; statements may hold fractions
-    value = json.loads(data.decode())
-    again = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    need(not exact or again.encode() == data, "JSON is not canonical")
-    return value
+    value = json.loads(data.decode(), object_pairs_hook=lambda p: need(len(dict(p)) == len(p), "twice") or dict(p))
+    again = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
+    return need(not exact or again == data, "JSON is not canonical") or value
 
 
 def tree(hashes):  # MTH of RFC 6962, section 2.1
@@ -67,7 +66,8 @@ def container(data):
             target.writestr(zipfile.ZipInfo(name), content)
             target.filelist[-1].create_system, target.filelist[-1].external_attr = 3, 0o100644 << 16
     need(out.getvalue() == data, "container is not canonical")
-    need(all(re.fullmatch(r"[\w.-]+(/[\w.-]+)*", name, re.ASCII) for name in members), "a name is not plain")
+    known = r"(manifest|pinned)\.json|checkpoint|log\.vkey|(tile|payloads)/.+|blobs/"  # and the attachment's digest
+    need(all(re.fullmatch(known + sha(content).hex(), name) for name, content in members.items()), "a stranger")
     listed = [{"name": n, "sha256": sha(d).hex(), "size": len(d)} for n, d in members.items() if n != "manifest.json"]
     need(read(members["manifest.json"]) == listed, "manifest differs")
     need(set(read(members["pinned.json"])) == {"use_case", "exported_at", "decision_index"}, "bookmark is malformed")
@@ -75,8 +75,7 @@ def container(data):
 
 
 def checkpoint(members, pin):  # size and root
-    line = members["log.vkey"].decode().strip()
-    name, key_id, key = line.split("+", 2)
+    name, key_id, key = (line := members["log.vkey"].decode().strip()).split("+", 2)
     need(line == (pin or line).strip() and sha(name.encode() + b"\n" + b64(key)).hex()[:8] == key_id, "another key")
     text, _, tail = members["checkpoint"].decode().rpartition("\n\n")
     mine = [b64(part.split()[2]) for part in tail.splitlines() if part.split()[1] == name]
@@ -88,8 +87,8 @@ def checkpoint(members, pin):  # size and root
 
 
 def place(kind, at, width):
-    *groups, last = re.findall("...", f"{at:0{-(-len(str(at)) // 3) * 3}d}")
-    return f"tile/{kind}/" + "".join(f"x{group}/" for group in groups) + last + (f".p/{width}" if width < 256 else "")
+    digits = re.sub("(...)(?=.)", r"x\1/", str(at).zfill(-(-len(str(at)) // 3) * 3))
+    return f"tile/{kind}/{digits}" + f".p/{width}" * (width < 256)
 
 
 def tiles(size, root, members):  # the entries, once every tile follows from them
@@ -111,40 +110,41 @@ def tiles(size, root, members):  # the entries, once every tile follows from the
 
 
 def envelope(body, keys, recorded):
-    if body is None and recorded == "policy.adopted":
-        return
     kind, data = body["payloadType"].encode(), b64(body["payload"])
     for each in (known := [each for each in body["signatures"] if each["keyid"] in keys]):
         keys[each["keyid"]].verify(b64(each["sig"]), b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(data), data))
-    stated = kind == b"application/vnd.in-toto+json"
-    need(known and (stated or recorded != "evidence.recorded"), "no known signer, or no statement")
+    need(known and ((stated := kind == b"application/vnd.in-toto+json") or recorded != "evidence.recorded"), "unsigned")
     if stated:
         said = read(data, exact=False)
-        need(
-            said["_type"] == "https://in-toto.io/Statement/v1" and said["subject"] and said["predicateType"],
-            "malformed",
-        )
+        need(said["_type"] == "https://in-toto.io/Statement/v1" and said["subject"] and said["predicateType"], "form")
         need(all(re.fullmatch("[0-9a-f]{64}", each["digest"]["sha256"]) for each in said["subject"]), "no digest")
 
 
 def verify(data, pin=None):
-    members, newest, keys = container(data), "", {}
+    members, newest, keys, gone, told = container(data), "", {}, set(), set()
     for index, entry in enumerate(map(read, tiles(*checkpoint(members, pin), members))):
         need(" ".join(entry) == "actor at commitment kind size subject use_case v", f"entry {index} is malformed")
         need(entry["v"] == 1 and entry["kind"] and entry["at"] >= newest, f"entry {index} goes back in time")
         newest = re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", entry["at"])[0]
-        if (sealed := read(members.pop(f"payloads/{index}.json"))) == {"erased": True}:
+        if (member := members.pop(f"payloads/{index}.json")) == b'{"erased":true}':
+            gone.add(index)
             continue
-        salt, payload = bytes.fromhex(sealed["salt"]), b64(sealed["payload"])
+        sealed = re.fullmatch(r'{"payload":"(.*)","salt":"([0-9a-f]{64})"}', member.decode())
+        payload, salt = b64(sealed[1]), bytes.fromhex(sealed[2])
         need((entry["commitment"][7:], entry["size"]) == (sha(salt + payload).hex(), len(payload)), f"payload {index}")
+        if entry["kind"] == "payload.erased":
+            said = read(payload)
+            need(list(said) == ["index", "reason"] and [*map(type, said.values())] == [int, str], f"erasure {index}")
+            told.add(said["index"] if said["index"] < index else None)  # only an earlier entry can have been erased
         if entry["kind"] in ("person.registered", "producer.registered"):
-            raw = bytes.fromhex(read(payload, exact=False)[entry["kind"].split(".")[0]].get("public_key") or "")
+            text = read(payload, False)[entry["kind"][:-11]].get("public_key") or ""
+            raw = bytes.fromhex(re.fullmatch("|[0-9a-f]{64}", text)[0])
             keys |= {f"ed25519:{sha(raw).hex()[:32]}": Ed25519PublicKey.from_public_bytes(raw)} if raw else {}
         if re.fullmatch(r"evidence\.recorded|signature\.added|policy\.adopted|waiver\..*", entry["kind"]):
-            envelope(read(payload, exact=False)["envelope"], keys, entry["kind"])
-    need(not any(name.startswith("payloads/") for name in members), "a payload has no entry")
+            body = read(payload, exact=False)["envelope"]
+            (body is None and entry["kind"] == "policy.adopted") or envelope(body, keys, entry["kind"])
+    need(gone == told and not any(n.startswith("payloads/") for n in members), "erasures or payloads fit no entries")
 
 
 if __name__ == "__main__":
-    verify(sys.stdin.buffer.read(), *sys.argv[1:2])
-    print("OK")
+    print(verify(sys.stdin.buffer.read(), *sys.argv[1:2]) or "OK")

@@ -77,7 +77,6 @@ def register_person(uow: UnitOfWork, *, person: Person, actor: str, at: datetime
 def _refuse_shared_key(case: CaseFile, comer: Person | Producer) -> None:
     registered: list[Person | Producer] = [*case.people.values(), *case.producers.values()]
     for other in registered:
-        # Ids are compared, not objects: a program may be registered again as it is.
         if other.public_key == comer.public_key and other.id != comer.id:
             raise SelfApproval(
                 f"The key of {comer.id} is registered for {other.id}.",
@@ -88,6 +87,8 @@ def _refuse_shared_key(case: CaseFile, comer: Person | Producer) -> None:
 def register_producer(uow: UnitOfWork, *, producer: Producer, actor: str, at: datetime) -> Receipt:
     """Put a program that signs evidence on record.
 
+    The same program with the same key may come twice: two inspections that begin at once both register it.
+
     Raises:
         InputError: a person bears the id, or the program is on record with another key (RW-100).
         SelfApproval: the key is somebody else's already; what a person signs would pass for an execution (RW-301).
@@ -96,7 +97,7 @@ def register_producer(uow: UnitOfWork, *, producer: Producer, actor: str, at: da
     before = case.producers.get(producer.id)
     if producer.id in case.people:
         raise InputError(f"The id {producer.id!r} is taken.", remedy="Choose another; ids are never given away again.")
-    if before is not None and before.public_key != producer.public_key:
+    if before is not None and before != producer:
         raise InputError(
             f"{producer.id!r} is registered with another key.",
             remedy="Restore that key, or register the program under an id of its own.",

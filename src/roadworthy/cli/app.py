@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from roadworthy.base.codec import to_json
 from roadworthy.base.errors import RoadworthyError
 from roadworthy.cli import bundle, evidence, gaps, gate, init, inspect, people, scorecard, sign, waive
-from roadworthy.cli.output import print_json
+from roadworthy.cli.output import error_console, print_json, styled
 
 app = typer.Typer(
     name="roadworthy",
@@ -76,15 +75,14 @@ def run(arguments: list[str] | None = None) -> None:
     """
     code = execute(sys.argv[1:] if arguments is None else arguments)
     if code == INTERRUPTED:
-        Console(stderr=True).print("Stopped. What had finished is on record; run the command again to go on.")
+        error_console().print("Stopped. What had finished is on record; run the command again to go on.")
     sys.exit(code)
 
 
 def _explain(error: RoadworthyError) -> None:
-    console = Console(stderr=True, highlight=False)
-    place = f" at {error.where}" if error.where else ""
-    console.print(f"[bold red]✗ {error.code}[/]", end="")
-    console.print(place, markup=False, soft_wrap=True)
+    out = error_console()
+    out.print(styled(f"✗ {error.code}", "bold red"), end="")
+    out.print(f" at {error.where}" if error.where else "", soft_wrap=True)
     # Not wrapped: a path or a command that is cut in two cannot be copied.
-    console.print(error.what, markup=False, soft_wrap=True)
-    console.print(f"→ {error.remedy}", markup=False, soft_wrap=True)
+    out.print(error.what, soft_wrap=True)
+    out.print(f"→ {error.remedy}", soft_wrap=True)

@@ -4,11 +4,19 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from roadworthy.base.clock import now, parse_instant
 from roadworthy.base.codec import to_json
-from roadworthy.cli.output import DEFAULT_MANIFEST, JsonOption, ManifestOption, console, opened, print_json
+from roadworthy.cli.output import (
+    DEFAULT_MANIFEST,
+    JsonOption,
+    ManifestOption,
+    console,
+    error_console,
+    opened,
+    print_json,
+    styled,
+)
 from roadworthy.domain.decision import Decision, Outcome
 from roadworthy.gates.evaluate import decision_digest
 from roadworthy.gates.explain import headline
@@ -42,7 +50,7 @@ def gate(
         show(decision)
     if outcome is not decision.outcome:
         said = f"Decided {decision.outcome.value} then; the same evidence gives {outcome.value} now."
-        Console(stderr=True).print(said)
+        error_console().print(said)
     raise typer.Exit(0 if {decision.outcome, outcome} <= _PASSES else NOT_MET)
 
 
@@ -56,7 +64,7 @@ def _now(workspace: Workspace) -> Decision:
 def show(decision: Decision) -> None:
     """The decision for a person."""
     out = console()
-    out.print(f"Gate {decision.gate_id}: [bold]{decision.outcome.value.upper()}[/]", markup=True)
+    out.print(styled(f"Gate {decision.gate_id}: {decision.outcome.value.upper()}", "bold"))
     out.print(headline(decision), markup=False)
     by_id = {reading.criterion_id: reading for reading in decision.readings}
     for criterion_id in decision.unblock_order:

@@ -8,7 +8,7 @@ import typer
 
 from roadworthy.base.codec import to_json
 from roadworthy.base.errors import InputError, MissingFile
-from roadworthy.cli.output import DEFAULT_MANIFEST, JsonOption, console, print_json, write_file
+from roadworthy.cli.output import DEFAULT_MANIFEST, JsonOption, console, print_json, styled, write_file
 from roadworthy.cli.template import MANIFEST_TEMPLATE
 from roadworthy.packs.tier import classify, load_answers, template
 from roadworthy.wiring.load_manifest import parse_manifest
@@ -77,7 +77,7 @@ def tier(
         print_json(to_json(found))
         return
     out = console()
-    out.print(f"Tier [bold]{found.tier.value}[/]", markup=True)
+    out.print(styled(f"Tier {found.tier.value}", "bold"))
     for reason in found.reasons:
         out.print(f"  {reason.tier.value}  {reason.rule:<10} {reason.why}", markup=False)
     if found.unanswered:

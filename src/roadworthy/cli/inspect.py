@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from roadworthy.actions.inspection import Due, Finished
@@ -17,6 +16,7 @@ from roadworthy.cli.output import (
     JsonOption,
     ManifestOption,
     console,
+    error_console,
     opened,
     print_json,
     require_folder,
@@ -101,7 +101,7 @@ def _progress() -> Progress:
         BarColumn(bar_width=36),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        console=Console(stderr=True, highlight=False),
+        console=error_console(),
         transient=False,
     )
 
@@ -134,6 +134,6 @@ class _Shown(Watcher):
 
 
 def _complain(errors: Sequence[RoadworthyError]) -> None:
-    out = Console(stderr=True, highlight=False)
+    out = error_console()
     for error in dict.fromkeys(str(each) for each in errors):
         out.print(f"✗ {error}", markup=False, soft_wrap=True)

@@ -1,5 +1,12 @@
-"""What every command shares on its way out: JSON for programs, a console for people, and the common options."""
+"""What every command shares on its way out: JSON for programs, a console for people, and the common options.
 
+Rules kept here:
+1. what people wrote is text, never an instruction: no markup, no emoji codes, and no control character reaches a
+   terminal, where it could recolour, move or overwrite what stands there;
+2. what somebody signs is printed as the very bytes whose digest they sign.
+"""
+
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,6 +15,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from roadworthy.base.canonical import canonical_bytes
 from roadworthy.base.errors import MissingFile
@@ -23,6 +31,8 @@ PassphraseOption = Annotated[
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why, in a sentence; it is signed.", show_default=False)]
 DEFAULT_MANIFEST = Path(MANIFEST_NAME)
 PAGE_WIDTH = 118
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+"""C0 but for tab and newline, DEL, and C1."""
 
 
 def print_json(value: Any) -> None:
@@ -62,9 +72,41 @@ def require_folder(path: Path) -> None:
         raise MissingFile(f"There is no folder {path.parent}.", remedy="Create it, or choose another.", where=str(path))
 
 
-def console() -> Console:
+def print_view(view: bytes, *, aside: bool) -> None:
+    """Show what is about to be signed: these bytes, unwrapped; ``aside`` on stderr, where stdout is a program's."""
+    stream = sys.stderr if aside else sys.stdout
+    stream.flush()
+    stream.buffer.write(view)
+    stream.buffer.flush()
+
+
+def plain(text: str) -> str:
+    """The text with control characters written out in hexadecimal; tab and newline stay."""
+    return _CONTROL.sub(lambda found: f"\\x{ord(found.group()):02x}", text)
+
+
+def styled(text: str, style: str = "") -> Text:
+    """Text of a record in a style; a string in a ``Text`` does not pass through the console's own ``render_str``."""
+    return Text(plain(text), style=style)
+
+
+class PlainConsole(Console):
+    """A console for text that others wrote: strings are shown as they are, control characters written out."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """As rich does, after ``plain``; every string goes through here, in tables too."""
+        return super().render_str(plain(text), **options)
+
+
+def error_console() -> PlainConsole:
+    """Where people read of errors and of progress; nothing is cut to a width there unless rich must."""
+    return PlainConsole(stderr=True, highlight=False, markup=False, emoji=False)
+
+
+def console() -> PlainConsole:
     """Where people read; a file or a pipe gets the width that the tables were made for."""
-    return Console(highlight=False, width=None if sys.stdout.isatty() else PAGE_WIDTH)
+    width = None if sys.stdout.isatty() else PAGE_WIDTH
+    return PlainConsole(highlight=False, markup=False, emoji=False, width=width)
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from roadworthy.actions.registration import register_person
+from roadworthy.actions.registration import PRODUCER_ID, register_person
 from roadworthy.base.codec import to_json
 from roadworthy.cli.output import (
     DEFAULT_MANIFEST,
@@ -17,7 +17,6 @@ from roadworthy.cli.output import (
 )
 from roadworthy.domain.people import Person, Role
 from roadworthy.wiring.keyring import keep_person_key, make_person_key, read_passphrase
-from roadworthy.wiring.workspace import PRODUCER_ID
 
 app = typer.Typer(help="People who may sign, and their keys.", no_args_is_help=True)
 

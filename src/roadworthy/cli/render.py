@@ -5,12 +5,11 @@ Owns layout only: every word and number is the read model's, so the terminal and
 
 from collections.abc import Sequence
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from roadworthy.base.clock import format_instant
-from roadworthy.cli.output import PAGE_WIDTH
+from roadworthy.cli.output import PAGE_WIDTH, PlainConsole, plain, styled
 from roadworthy.domain.decision import Outcome
 from roadworthy.reports.register import GapRow
 from roadworthy.reports.rows import Row
@@ -21,17 +20,16 @@ from roadworthy.wiring.view import EnvelopeView
 _TONES = {"ok": "green", "bad": "red", "wait": "yellow", "waive": "magenta", "none": "dim"}
 
 
-def scorecard_text(out: Console, card: Scorecard) -> None:
+def scorecard_text(out: PlainConsole, card: Scorecard) -> None:
     """The scorecard: where each criterion stands, what the gate says, and what to do next."""
     width = min(out.width, PAGE_WIDTH)
     out.print()
     out.print(
         f" {card.use_case_id} · release {card.release} · tier {card.tier.value} · {' + '.join(card.packs)}",
-        markup=False,
     )
     for domain in card.domains:
         out.print()
-        out.print(Text(f" {domain.title:<{width - 12}}{domain.passed} of {len(domain.rows)}", style="bold"))
+        out.print(styled(f" {domain.title:<{width - 12}}{domain.passed} of {len(domain.rows)}", "bold"))
         table = Table.grid(padding=(0, 2), expand=False)
         table.width = width
         table.add_column(width=1)
@@ -43,11 +41,11 @@ def scorecard_text(out: Console, card: Scorecard) -> None:
             look = state_look(row.state)
             style = _TONES[look.tone]
             table.add_row(
-                Text(look.sign, style=style),
-                Text(row.criterion_id, style=style),
+                styled(look.sign, style),
+                styled(row.criterion_id, style),
                 row.title,
-                Text(_measured(row)),
-                Text(row.life.words.removesuffix(" left"), style="dim"),
+                styled(_measured(row)),
+                styled(row.life.words.removesuffix(" left"), "dim"),
             )
         out.print(table)
     _verdict(out, card)
@@ -61,37 +59,36 @@ def _measured(row: Row) -> str:
     return f"{row.figure.name} {row.figure.text}{bound}{detail}"
 
 
-def _verdict(out: Console, card: Scorecard) -> None:
+def _verdict(out: PlainConsole, card: Scorecard) -> None:
     passes = card.outcome in (Outcome.OPEN, Outcome.CONDITIONAL)
     out.print()
     out.print(
         Text.assemble(
-            f" Gate {card.gate_id}: ",
+            plain(f" Gate {card.gate_id}: "),
             (outcome_word(card.outcome).upper(), "bold green" if passes else "bold red"),
-            f". {card.headline}",
+            plain(f". {card.headline}"),
         )
     )
     if card.sub:
-        out.print(f" {card.sub}", markup=False)
+        out.print(f" {card.sub}")
     if card.waiting_for:
-        out.print(f" Waiting for the signature of: {', '.join(card.waiting_for)}", markup=False)
+        out.print(f" Waiting for the signature of: {', '.join(card.waiting_for)}")
     if card.gaps:
-        out.print(" Cheapest first:  roadworthy gaps", markup=False)
+        out.print(" Cheapest first:  roadworthy gaps")
     out.print(
         f" Evidence: {len(card.evidence)} envelopes, checkpoint {card.proof.ledger_size}, verify with  "
         "roadworthy export bundle.zip && roadworthy verify bundle.zip",
-        markup=False,
         soft_wrap=True,
     )
 
 
-def gap_register(out: Console, card: Scorecard) -> None:
+def gap_register(out: PlainConsole, card: Scorecard) -> None:
     """The register, in the order that opens the gate most cheaply."""
     if not card.gaps or card.plan is None:
         out.print("No open gaps.")
         return
     plan = card.plan
-    out.print(f" {len(card.gaps)} open gaps, {plan.person_days_words}. {card.sub}".rstrip(), markup=False)
+    out.print(f" {len(card.gaps)} open gaps, {plan.person_days_words}. {card.sub}".rstrip())
     order = {step.criterion_id: position for position, step in enumerate(plan.cheapest, start=1)}
     table = Table(box=None, padding=(0, 1), header_style="dim", width=min(out.width, PAGE_WIDTH))
     for name, justify in (("", "right"), ("gap", "left"), ("state", "left"), ("owner", "left"), ("effort", "right")):
@@ -103,9 +100,9 @@ def gap_register(out: Console, card: Scorecard) -> None:
     for gap in sorted(card.gaps, key=lambda each: order.get(each.criterion_id, len(order) + 1)):
         table.add_row(*_gap_cells(gap, order))
     out.print(table)
-    out.print(f" Critical path: {' → '.join(plan.critical_path)}", markup=False)
+    out.print(f" Critical path: {' → '.join(plan.critical_path)}")
     load = ", ".join(f"{owner} {number(days)} d" for owner, days in sorted(plan.load_days.items(), key=lambda i: -i[1]))
-    out.print(f" Work by owner: {load}", markup=False)
+    out.print(f" Work by owner: {load}")
 
 
 def _gap_cells(gap: GapRow, order: dict[str, int]) -> tuple[str | Text, ...]:
@@ -114,8 +111,8 @@ def _gap_cells(gap: GapRow, order: dict[str, int]) -> tuple[str | Text, ...]:
     todo = f"deferred: {gap.deferred}" if gap.deferred else gap.remedy
     return (
         str(order.get(gap.criterion_id, "")),
-        Text(gap.criterion_id, style="bold"),
-        Text(f"{look.sign} {look.word}", style=_TONES[look.tone]),
+        styled(gap.criterion_id, "bold"),
+        styled(f"{look.sign} {look.word}", _TONES[look.tone]),
         gap.owner,
         gap.effort_words,
         ", ".join(gap.depends_on),
@@ -125,7 +122,7 @@ def _gap_cells(gap: GapRow, order: dict[str, int]) -> tuple[str | Text, ...]:
     )
 
 
-def envelope_list(out: Console, found: Sequence[EnvelopeView]) -> None:
+def envelope_list(out: PlainConsole, found: Sequence[EnvelopeView]) -> None:
     """One line an envelope, oldest first."""
     if not found:
         out.print("No evidence yet. Run roadworthy inspect.")
@@ -135,12 +132,11 @@ def envelope_list(out: Console, found: Sequence[EnvelopeView]) -> None:
         out.print(
             f"{each.index:>5}  {each.digest[7:19]}  {format_instant(evidence.produced_at)[:19]}  "
             f"{evidence.check:<24} {evidence.outcome.value:<11} {about}",
-            markup=False,
             soft_wrap=True,
         )
 
 
-def envelope_detail(out: Console, found: EnvelopeView) -> None:
+def envelope_detail(out: PlainConsole, found: EnvelopeView) -> None:
     """Everything in one envelope that a person can read; ``--json`` prints the signed envelope itself."""
     evidence = found.evidence
     lines = [

@@ -128,6 +128,9 @@ def _apply_signer(file: CaseFile, payload: Mapping[str, Any]) -> None:
 
 
 def _require_new(file: CaseFile, signer: Person | Producer) -> None:
+    # Two first inspections at once may both register the program that they are.
+    if file.producers.get(signer.id) == signer:
+        return
     known: list[Person | Producer] = [*file.people.values(), *file.producers.values()]
     if any(signer.id == other.id or signer.public_key == other.public_key for other in known):
         raise MalformedEvidence(

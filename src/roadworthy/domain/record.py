@@ -42,6 +42,8 @@ class RecordKind(Enum):
     """decision"""
     BUNDLE_EXPORTED = "bundle.exported"
     """members: number of files"""
+    PAYLOAD_ERASED = "payload.erased"
+    """index: of the entry whose payload was erased; reason: text"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,15 +23,16 @@ from roadworthy.domain.evidence import Sealed
 from roadworthy.domain.people import Person, Role
 from roadworthy.domain.risk import Tier
 from roadworthy.domain.use_case import Subject, UseCase
-from roadworthy.domain.waiver import Invalidation, Waiver
+from roadworthy.domain.waiver import Invalidation
 from roadworthy.gates import reason
 from roadworthy.gates.admit import Admission, Admitted, admit
 from roadworthy.gates.envelope import refuse, stamp
+from roadworthy.gates.esign import barred_builders
 from roadworthy.gates.gaps import gap_effort, gap_kind
 from roadworthy.gates.order import cheapest_order
-from roadworthy.gates.quorum import Quorum, fill_seats
-from roadworthy.gates.state import Assessment, Circumstances, Seen, assess, misfit
-from roadworthy.gates.waiver import waivers_in_force
+from roadworthy.gates.quorum import MOST_SEATS, Quorum, fill_seats, overfull
+from roadworthy.gates.state import Assessment, Circumstances, Seen, assess, misfit, proven_until
+from roadworthy.gates.waiver import InForce, waivers_in_force
 from roadworthy.ports.trust import Trust
 
 VERSION = 1
@@ -72,12 +73,10 @@ def decide(  # noqa: PLR0917  # the order of the normative signature
     Args:
         profile: policy in force.
         evidence, waivers, signatures, waiver_approvals: envelopes, each of its kind, in any order.
-        ledger_head: the checkpoint to embed.
-        at: the one instant, aware.
+        ledger_head, at: the checkpoint to embed, and the one instant, aware.
         use_case: whose builders and tier bind the gate.
         subject: the release at hand and everything that evidence may depend on.
-        people: registered, by id.
-        trust: verifies signatures.
+        people, trust: who is registered, by id, and what verifies signatures.
         invalidations: events on record.
         previous: the last decision on this gate that was OPEN or CONDITIONAL.
     """
@@ -85,7 +84,12 @@ def decide(  # noqa: PLR0917  # the order of the normative signature
     admission = admit(evidence, trust, at=at, use_case_id=use_case.id)
     # 2, 3
     circumstances = Circumstances(
-        subject=subject, tier=profile.tier, at=at, people=people, invalidations=tuple(invalidations)
+        subject=subject,
+        tier=profile.tier,
+        at=at,
+        people=people,
+        barred=barred_builders(profile, use_case),
+        invalidations=tuple(invalidations),
     )
     weighed = _weigh(profile, admission, circumstances, waivers, waiver_approvals, trust=trust)
     # 4 to 6
@@ -151,7 +155,7 @@ def _weigh(
     trust: Trust,
 ) -> _Weighed:
     # 2
-    matched = _match(profile, admission.admitted, circumstances.people)
+    matched = _match(profile, admission.admitted, circumstances)
     # 3
     assessments = tuple(assess(each, circumstances) for each in matched.seen)
     in_force = waivers_in_force(
@@ -160,11 +164,12 @@ def _weigh(
         profile=profile,
         subject=circumstances.subject,
         people=circumstances.people,
+        barred=circumstances.barred,
         trust=trust,
-        admitted_digests=frozenset(each.sealed.digest for each in admission.admitted),
+        proven_by=lambda digest: _proven_by(digest, admission, matched, circumstances),
         at=circumstances.at,
     )
-    readings = tuple(_waive(each.reading, in_force.waivers) for each in assessments)
+    readings = tuple(_waive(each.reading, in_force) for each in assessments)
     return _Weighed(
         assessments,
         readings,
@@ -178,7 +183,14 @@ class _Matched(NamedTuple):
     refused: list[Refused]
 
 
-def _match(profile: Profile, admitted: Sequence[Admitted], people: Mapping[str, Person]) -> _Matched:
+def _proven_by(digest: str, admission: Admission, matched: _Matched, c: Circumstances) -> dict[str, datetime] | None:
+    if all(each.sealed.digest != digest for each in admission.admitted):
+        return None
+    ends = {seen.criterion.id: proven_until(seen, digest, c) for seen in matched.seen}
+    return {id_: end for id_, end in ends.items() if end is not None}
+
+
+def _match(profile: Profile, admitted: Sequence[Admitted], c: Circumstances) -> _Matched:
     """Evidence by criterion and leg. Evidence that nothing can use is refused, with every reason."""
     criteria = {criterion.id: criterion for criterion in profile.criteria}
     runs: dict[str, list[Admitted]] = {id_: [] for id_ in criteria}
@@ -186,7 +198,7 @@ def _match(profile: Profile, admitted: Sequence[Admitted], people: Mapping[str, 
     refused: list[Refused] = []
     for each in admitted:
         named = [criteria[id_] for id_ in dict.fromkeys(ref.id for ref in each.evidence.criteria) if id_ in criteria]
-        faults = [misfit(each.evidence, criterion, people) for criterion in named]
+        faults = [misfit(each.evidence, criterion, c) for criterion in named]
         for criterion, fault in zip(named, faults, strict=True):
             if fault is not None:
                 continue
@@ -195,25 +207,29 @@ def _match(profile: Profile, admitted: Sequence[Admitted], people: Mapping[str, 
             else:
                 words[criterion.id].setdefault(each.evidence.attestation.role, []).append(each)
         if None not in faults:
-            refused.append(refuse(each.sealed, "; ".join(filter(None, faults)) or "matches no criterion"))
+            refused.append(
+                refuse(each.sealed, "; ".join(dict.fromkeys(filter(None, faults))) or "matches no criterion")
+            )
     seen = [
-        Seen(c, tuple(runs[c.id]), {role: tuple(said) for role, said in words[c.id].items()}) for c in profile.criteria
+        Seen(rule, tuple(runs[rule.id]), {role: tuple(said) for role, said in words[rule.id].items()})
+        for rule in profile.criteria
     ]
     return _Matched(seen, refused)
 
 
-def _waive(reading: Reading, waivers: Mapping[str, Waiver]) -> Reading:
-    waiver = waivers.get(reading.criterion_id)
+def _waive(reading: Reading, in_force: InForce) -> Reading:
+    waiver = in_force.waivers.get(reading.criterion_id)
     if waiver is None or reading.state in _GOOD:
         return reading
     # What was measured ends too, and with it the basis that people signed; what is missing or stale has no end to come.
     ends_too = reading.state in (State.NOT_SATISFIED, State.INDETERMINATE)
+    end = in_force.ends[reading.criterion_id]
     return replace(
         reading,
         state=State.WAIVED,
         underlying=reading.state,
         reason=reason.sentence((reading.reason.rstrip("."), reason.waived(waiver.id, stamp(waiver.expires_at)))),
-        expires_at=min(reading.expires_at, waiver.expires_at) if ends_too and reading.expires_at else waiver.expires_at,
+        expires_at=min(reading.expires_at, end) if ends_too and reading.expires_at else end,
         waiver_id=waiver.id,
     )
 
@@ -258,6 +274,10 @@ def _unfit(profile: Profile, profile_digest: str, use_case: UseCase, subject: Su
         faults.append(f"profile and release are not both of the use case {use_case.id!r}")
     if profile.tier is not use_case.tier:
         faults.append(f"the profile is for tier {profile.tier.value}, the use case is {use_case.tier.value}")
+    faults += [
+        f"it asks for more than {MOST_SEATS} signatures, which nobody can fill: {rule.count} as {rule.role.value}"
+        for rule in overfull(profile.gate)
+    ]
     return tuple(Refused(digest=profile_digest, index=NOT_AN_ENTRY, reason=fault) for fault in faults)
 
 

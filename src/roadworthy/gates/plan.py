@@ -20,7 +20,7 @@ from roadworthy.domain.criterion import Effort
 from roadworthy.domain.gap import Gap
 from roadworthy.gates.order import cheapest_order, require_acyclic
 
-_LONGEST_DAYS = 36_525.0
+LONGEST_DAYS = 36_525.0
 _LEAST_CAPACITY = 0.01
 _MOST_CAPACITY = 100.0
 _SAME = 1e-9
@@ -154,7 +154,7 @@ def _require(gaps: Iterable[Gap], draws: int, capacity: float) -> None:
         )
     for gap in gaps:
         effort = gap.effort
-        if not 0 <= effort.low_days <= effort.likely_days <= effort.high_days <= _LONGEST_DAYS:
+        if not 0 <= effort.low_days <= effort.likely_days <= effort.high_days <= LONGEST_DAYS:
             raise InputError(
                 f"The effort {effort.low_days:g}, {effort.likely_days:g}, {effort.high_days:g} is not in order.",
                 remedy="Give optimistic, likely and pessimistic person-days, for example 2,3,8.",

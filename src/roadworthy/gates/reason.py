@@ -12,6 +12,7 @@ from enum import Enum
 from roadworthy.domain.criterion import Criterion, Estimate, Predicate, Verdict, judge
 from roadworthy.domain.evidence import Attestation, Evidence
 from roadworthy.domain.people import Role
+from roadworthy.gates.credible import credible, sure
 
 _BETWEEN = "; "
 
@@ -103,8 +104,9 @@ def contradiction(check: str) -> str:
 
 def judged(criterion: Criterion, evidence: Evidence, verdict: Verdict) -> str:
     """What the numbers of a complete run say, by the predicate that decides."""
+    estimates = credible(evidence.estimates)
     for predicate in criterion.acceptance:
-        if judge(predicate, evidence.estimates) is verdict:
+        if judge(predicate, estimates) is verdict:
             return _figures(predicate, evidence, verdict)
     return f"{Cause.UNDECIDED.value}: the criterion sets no bound"
 
@@ -123,6 +125,8 @@ def _doubt(predicate: Predicate, found: list[Estimate], bound: str) -> str:
     if len(found) != 1 or found[0].unit != predicate.unit:
         return f"{Cause.UNDECIDED.value}: there is not exactly one estimate of {predicate.metric} in {predicate.unit}"
     interval = found[0].interval
+    if not sure(interval):
+        return f"{Cause.UNDECIDED.value}: {predicate.metric} is stated at too low a confidence"
     if interval.n < predicate.n_min:
         return f"{Cause.MORE_DATA.value} is needed: {_figure(found[0])}, at least {predicate.n_min} must decide"
     if not interval.known:
@@ -147,6 +151,12 @@ def word_of(cause: Cause, attestation: Attestation) -> str:
     name, role, why = quoted(attestation.printed_name), attestation.role.value, quoted(attestation.reason)
     said = f"{cause.value} as {role} by {name}" if cause is Cause.SIGNED else f"{cause.value}, says {name} as {role}"
     return f"{said}: {why}"
+
+
+def not_excused(attestation: Attestation) -> str:
+    """Somebody signed that it does not apply, and that is not enough."""
+    name, role, why = quoted(attestation.printed_name), attestation.role.value, quoted(attestation.reason)
+    return f"{Cause.NOT_APPLICABLE.value}, says {name} as {role}, which does not excuse it: {why}"
 
 
 def waived(waiver_id: str, until: str) -> str:

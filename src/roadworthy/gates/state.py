@@ -10,25 +10,30 @@ Rules kept here:
    not settle it, or a gate could open by waiting.
 3. Verdicts are computed here from the estimates; what the evidence says of itself is not read.
 4. What a person signs as a check run is worth no more than that person's word.
-5. Evidence that no leg can use is told why, so that it can be reported.
+5. Evidence that no leg can use is told why, so that it can be reported: a yes that is not valid in form is one.
 6. What a person signs beside a check, such as a threshold, does not hang on the data that the check measured: the next
    window of the feed makes the run stale, not the signature.
+7. A run proves nothing unless its negative control failed, whoever ran it.
+8. Everybody who must sign can excuse a criterion together, nobody alone, and nobody over a run of this subject that
+   missed the bound.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NamedTuple
 
 from roadworthy.domain.criterion import Assurance, Criterion, Kind, Verdict, judge_all
 from roadworthy.domain.decision import Reading, State
-from roadworthy.domain.evidence import Attestation, Claim, Evidence, Meaning, RunOutcome
+from roadworthy.domain.evidence import Attestation, Claim, Evidence, RunOutcome
 from roadworthy.domain.people import Person, Role
 from roadworthy.domain.risk import Tier
 from roadworthy.domain.use_case import Part, Subject
 from roadworthy.domain.waiver import Invalidation
 from roadworthy.gates import reason
 from roadworthy.gates.admit import Admitted
+from roadworthy.gates.credible import credible
+from roadworthy.gates.esign import form_fault, says_no
 from roadworthy.gates.freshness import Validity, irrelevance, validity
 
 _WINDOWS = frozenset({Part.PILOT_DATA, Part.PRODUCTION_DATA})
@@ -38,19 +43,20 @@ _WORST_FIRST = (
     State.MISSING,
     State.STALE,
     State.SATISFIED,
-    # Only beside what stands against the rationale: otherwise the rationale settles the criterion.
+    # Never beside another: either everybody excuses the criterion, or nobody does.
     State.NOT_APPLICABLE,
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Circumstances:
-    """What every criterion of one decision is judged under."""
+    """What every criterion of one decision is judged under; the ``barred`` may excuse nothing."""
 
     subject: Subject
     tier: Tier
     at: datetime
     people: Mapping[str, Person]
+    barred: Collection[str]
     invalidations: tuple[Invalidation, ...]
 
 
@@ -83,11 +89,12 @@ class _Leg(NamedTuple):
     executed: bool = False
 
 
-def misfit(evidence: Evidence, criterion: Criterion, people: Mapping[str, Person]) -> str | None:
+def misfit(evidence: Evidence, criterion: Criterion, circumstances: Circumstances) -> str | None:
     """Why no leg of the criterion can use evidence that names it; None when one can."""
     if evidence.attestation is None:
-        return _run_misfit(evidence, criterion, people)
-    return _word_misfit(evidence.attestation, criterion, people)
+        return _run_misfit(evidence, criterion, circumstances.people)
+    word = evidence.attestation
+    return _word_misfit(word, criterion, circumstances) or _given_fault(evidence, word, circumstances)
 
 
 def _run_misfit(evidence: Evidence, criterion: Criterion, people: Mapping[str, Person]) -> str | None:
@@ -101,24 +108,31 @@ def _run_misfit(evidence: Evidence, criterion: Criterion, people: Mapping[str, P
     return None
 
 
-def _word_misfit(word: Attestation, criterion: Criterion, people: Mapping[str, Person]) -> str | None:
-    person = people.get(word.person_id)
+def _given_fault(evidence: Evidence, word: Attestation, c: Circumstances) -> str | None:
+    if evidence.outcome is not RunOutcome.COMPLETED:
+        return f"it was not completed ({evidence.outcome.value})"
+    return None if says_no(word) else form_fault(word, evidence.produced_at, c.people[word.person_id])
+
+
+def _word_misfit(word: Attestation, criterion: Criterion, c: Circumstances) -> str | None:
+    person = c.people.get(word.person_id)
     if person is None or word.role not in person.roles:
         return f"{word.person_id} does not hold the role {word.role.value}"
     if _claim(word) is Claim.NOT_APPLICABLE:
         if not criterion.may_not_apply:
             return f"{criterion.id} always applies in this profile"
-        asked = criterion.signer_roles or (criterion.owner_role,)
-        return None if word.role in asked else f"{criterion.id} is not signed as {word.role.value}"
+        if word.person_id in c.barred:
+            return f"{word.person_id} built this system and cannot excuse {criterion.id} at tier {c.tier.value}"
+        return None if word.role in _asked(criterion) else f"{criterion.id} is not signed as {word.role.value}"
     return None if word.role in criterion.signer_roles else f"{criterion.id} is not signed as {word.role.value}"
 
 
 def assess(seen: Seen, circumstances: Circumstances) -> Assessment:
     """The state of one criterion at one instant; total.
 
-    1. the check leg, when the criterion is proven by runs; 2. one leg for each role that must sign; 3. a signed
-    rationale that the criterion does not apply settles it, unless another role's newest word is that it is not met, or
-    the newest run came later and misses the bound; 4. otherwise the worst leg decides.
+    1. the check leg, when the criterion is proven by runs; 2. one leg for each role that must sign; 3. the newest words
+    of everybody who must sign, when all of them are that the criterion does not apply, settle it, unless a run of this
+    subject, or the newest run when it came later, misses the bound; 4. otherwise the worst leg decides.
     """
     criterion, digest = seen.criterion, seen.criterion.digest
     # 1
@@ -130,17 +144,42 @@ def assess(seen: Seen, circumstances: Circumstances) -> Assessment:
         if seen.words.get(role)
     ]
     # 3
-    excused = _excused(seen, words)
-    if excused is not None:
-        return _assessment(criterion, State.NOT_APPLICABLE, [excused])
-    # 4. A stale rationale of an owner who need not sign is no leg.
-    legs += [word.leg for word in words if word.role in criterion.signer_roles]
+    if _excused(seen, words, circumstances):
+        return _assessment(criterion, State.NOT_APPLICABLE, [word.leg for word in words])
+    # 4. A rationale of an owner who need not sign is no leg.
+    legs += [_unexcused(word) for word in words if word.role in criterion.signer_roles]
     unsigned = [role for role in dict.fromkeys(criterion.signer_roles) if not seen.words.get(role)]
     if unsigned:
         legs.append(_Leg(State.MISSING, reason.not_signed(unsigned)))
     if not legs:
         legs.append(_Leg(State.MISSING, reason.no_signer()))
     return _assessment(criterion, min(legs, key=_severity).state, legs)
+
+
+def proven_until(seen: Seen, digest: str, circumstances: Circumstances) -> datetime | None:
+    """Exclusive end by age of what one piece of evidence proves of a criterion at present; None when it proves nothing.
+
+    1. the leg of this evidence would be satisfied if nothing else stood in it; 2. the criterion is satisfied, all its
+    evidence considered: newer trouble is not covered by an older pass.
+    """
+    # 1
+    criterion_digest = seen.criterion.digest
+    alone = [
+        _check_leg(seen._replace(runs=(run,)), circumstances, criterion_digest)
+        for run in seen.runs
+        if run.sealed.digest == digest
+    ]
+    alone += [
+        _word_leg(role, seen._replace(words={role: (word,)}), circumstances, criterion_digest).leg
+        for role, words in seen.words.items()
+        for word in words
+        if word.sealed.digest == digest
+    ]
+    ends = [leg.expires_at for leg in alone if leg.state is State.SATISFIED and leg.expires_at is not None]
+    # 2
+    if not ends or assess(seen, circumstances).reading.state is not State.SATISFIED:
+        return None
+    return max(ends)
 
 
 def _assessment(criterion: Criterion, state: State, legs: Sequence[_Leg]) -> Assessment:
@@ -170,8 +209,11 @@ def _worth(evidence: Evidence, people: Mapping[str, Person]) -> Assurance:
 
 
 def _claim(word: Attestation) -> Claim:
-    # Who signs "rejected" has said no, whatever else stands there.
-    return Claim.NOT_MET if word.meaning is Meaning.REJECTED else word.claim
+    return Claim.NOT_MET if says_no(word) else word.claim
+
+
+def _asked(criterion: Criterion) -> tuple[Role, ...]:
+    return criterion.signer_roles or (criterion.owner_role,)
 
 
 def _age(admitted: Admitted) -> tuple[datetime, datetime, int, str]:
@@ -220,13 +262,11 @@ def _run_state(evidence: Evidence, criterion: Criterion) -> tuple[State, str]:
     # 1
     if evidence.outcome is not RunOutcome.COMPLETED:
         return State.INDETERMINATE, reason.incomplete(evidence)
-    # 2. A third party need not say how it tested its instrument, but what it says must be good.
-    control = evidence.control
-    unproven = evidence.assurance is Assurance.EXECUTED if control is None else not control.failed
-    if unproven:
+    # 2. A third party's run too: an instrument that was never seen to fail shows nothing by passing.
+    if evidence.control is None or not evidence.control.failed:
         return State.INDETERMINATE, reason.control_failed(evidence.check)
     # 3
-    verdict = judge_all(criterion.acceptance, evidence.estimates)
+    verdict = judge_all(criterion.acceptance, credible(evidence.estimates))
     clause = reason.judged(criterion, evidence, verdict)
     return _STATE_OF[verdict], clause
 
@@ -291,16 +331,28 @@ _SAID = {
 }
 
 
-def _excused(seen: Seen, words: Sequence[_Word]) -> _Leg | None:
-    """The newest rationale that the criterion does not apply, unless something stands against it.
+def _excused(seen: Seen, words: Sequence[_Word], c: Circumstances) -> bool:
+    """Whether everybody who must sign says that the criterion does not apply, and no run stands against it.
 
     What stands against it does so at any age: else a criterion could come to be excused by waiting.
     """
-    rationales = [word for word in words if word.leg.state is State.NOT_APPLICABLE]
-    if not rationales or any(word.claim is Claim.NOT_MET for word in words):
-        return None
-    rationale = max(rationales, key=lambda word: _age(word.newest))
-    later = [run for run in seen.runs if _age(run) > _age(rationale.newest)]
-    if later and _run_state(max(later, key=_age).evidence, seen.criterion)[0] is State.NOT_SATISFIED:
-        return None
-    return rationale.leg
+    rationales = {word.role: word for word in words if word.leg.state is State.NOT_APPLICABLE}
+    if any(role not in rationales for role in _asked(seen.criterion)):
+        return False
+    newest = max((word.newest for word in rationales.values()), key=_age)
+    later = [run for run in seen.runs if _age(run) > _age(newest)]
+    against = [run for run in seen.runs if _same_subject(run.evidence, seen.criterion, c.subject)]
+    against += [max(later, key=_age)] if later else []
+    return all(_run_state(run.evidence, seen.criterion)[0] is not State.NOT_SATISFIED for run in against)
+
+
+def _same_subject(evidence: Evidence, criterion: Criterion, subject: Subject) -> bool:
+    return all(subject.parts.get(part) == evidence.inputs.get(part) for part in criterion.depends_on)
+
+
+def _unexcused(word: _Word) -> _Leg:
+    """The leg of a word when the criterion is not excused: that it does not apply does not say that it is met."""
+    said = word.newest.evidence.attestation
+    if word.leg.state is not State.NOT_APPLICABLE or said is None:
+        return word.leg
+    return _Leg(State.MISSING, reason.not_excused(said), (word.newest,))

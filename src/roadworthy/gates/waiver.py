@@ -4,14 +4,16 @@ A waiver is permission to pass one gate now, for one release, in spite of one cr
 each condition is one line with its own reason, and whatever does not fit is refused.
 
 Rules kept here:
-1. Two people: one asks and signs, another approves and signs, in a role that may carry a risk.
+1. Two people: one asks and signs, another approves and signs, in a role that may carry a risk and with a reason. From
+   the gate's tier of independence on no builder approves. Whoever carries the risk is a registered person.
 2. The approval names the digest of the request, so the request cannot change under it.
 3. An end is mandatory and near; nothing is renewed in place: a second request under one id is refused.
-4. Something keeps the risk down meanwhile: the evidence of it is on record.
+4. Something else keeps the risk down meanwhile: evidence that proves another criterion at present. With it the waiver
+   ends.
 5. No more than the gate's maximum at once; the first in the ledger come first.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import NamedTuple, TypeVar
 
@@ -30,13 +32,22 @@ APPROVER_ROLES = frozenset({Role.BUSINESS_OWNER, Role.QUALITY, Role.SPONSOR})
 
 
 class InForce(NamedTuple):
-    """Waivers that count, by criterion id, and the envelopes that do not."""
+    """Waivers that count, by criterion id, and the envelopes that do not.
+
+    Attributes:
+        waivers: by the id of the criterion that each covers.
+        ends: exclusive end by criterion id: of the waiver, or of what keeps the risk down, whichever comes first.
+        refused: envelopes that do not count.
+    """
 
     waivers: Mapping[str, Waiver]
+    ends: Mapping[str, datetime]
     refused: tuple[Refused, ...]
 
 
 T = TypeVar("T")
+ProvenBy = Callable[[str], Mapping[str, datetime] | None]
+"""What evidence of a digest proves at present: exclusive end by criterion id; None when no such evidence is admitted."""
 
 
 def waivers_in_force(
@@ -46,8 +57,9 @@ def waivers_in_force(
     profile: Profile,
     subject: Subject,
     people: Mapping[str, Person],
+    barred: Collection[str],
     trust: Trust,
-    admitted_digests: frozenset[str],
+    proven_by: ProvenBy,
     at: datetime,
 ) -> InForce:
     """The waivers that count at ``at``.
@@ -62,8 +74,9 @@ def waivers_in_force(
         profile: what is waivable, for how long, and how many at once.
         subject: the release at hand.
         people: registered, by id.
+        barred: ids of those who may not approve, because they built the system.
         trust: verifies signatures.
-        admitted_digests: digests of the evidence that was admitted.
+        proven_by: what evidence proves at present.
         at: the instant of the evaluation.
     """
     refused: list[Refused] = []
@@ -77,7 +90,7 @@ def waivers_in_force(
     # 2
     approved: set[str] = set()
     for approval in _read(WaiverApproval, approvals, trust, APPROVAL_MEDIA_TYPE, refused):
-        fault = _approval_fault(approval, asked.get(approval.content.waiver_id), people, at)
+        fault = _approval_fault(approval, asked.get(approval.content.waiver_id), people, barred, at)
         if fault is None:
             approved.add(approval.content.waiver_id)
         else:
@@ -87,8 +100,9 @@ def waivers_in_force(
     for letter in asked.values():
         reason = (
             _scope_fault(letter.content, profile, subject)
-            or _terms_fault(letter, people, admitted_digests)
+            or _terms_fault(letter, people)
             or _time_fault(letter, profile, at)
+            or _proof_fault(letter.content, proven_by)
             or (None if letter.content.id in approved else "nobody has validly approved it")
         )
         if reason is None and len(counting) >= profile.gate.max_waivers:
@@ -104,7 +118,8 @@ def waivers_in_force(
         known = covering.get(letter.content.criterion_id)
         if known is None or letter.content.expires_at > known.expires_at:
             covering[letter.content.criterion_id] = letter.content
-    return InForce(covering, tuple(refused))
+    ends = {id_: _end(waiver, proven_by) for id_, waiver in covering.items()}
+    return InForce(covering, ends, tuple(refused))
 
 
 def _read(
@@ -119,7 +134,11 @@ def _read(
 
 
 def _approval_fault(
-    letter: Letter[WaiverApproval], asked: Letter[Waiver] | None, people: Mapping[str, Person], at: datetime
+    letter: Letter[WaiverApproval],
+    asked: Letter[Waiver] | None,
+    people: Mapping[str, Person],
+    barred: Collection[str],
+    at: datetime,
 ) -> str | None:
     approval = letter.content
     if asked is None or approval.waiver_digest != asked.content.digest:
@@ -128,6 +147,8 @@ def _approval_fault(
         return f"it names {approval.approver!r} as approver, who did not sign it"
     if approval.approver == asked.content.requester:
         return f"{approval.approver} asked for this waiver and cannot approve it"
+    if approval.approver in barred:
+        return f"{approval.approver} built this system and cannot approve a waiver of its gate"
     return _authority_fault(approval, asked.content, people, at)
 
 
@@ -143,6 +164,8 @@ def _authority_fault(
         return f"it is dated in the future ({stamp(approval.approved_at)})"
     if approval.approved_at >= waiver.expires_at:
         return "it was approved after it had expired"
+    if not approval.reason.strip():
+        return "it gives no reason"
     return None
 
 
@@ -159,17 +182,34 @@ def _scope_fault(waiver: Waiver, profile: Profile, subject: Subject) -> str | No
     return None
 
 
-def _terms_fault(letter: Letter[Waiver], people: Mapping[str, Person], admitted_digests: frozenset[str]) -> str | None:
+def _terms_fault(letter: Letter[Waiver], people: Mapping[str, Person]) -> str | None:
     waiver = letter.content
     if waiver.requester not in letter.signers or waiver.requester not in people:
         return f"it names {waiver.requester!r} as requester, who did not sign it as a registered person"
     if not (waiver.reason.strip() and waiver.risk_owner.strip() and waiver.obligation.strip()):
         return "it lacks its reason, its risk owner or its obligation"
+    if waiver.risk_owner not in people:
+        return f"its risk owner {waiver.risk_owner!r} is not a registered person"
+    return None
+
+
+def _proof_fault(waiver: Waiver, proven_by: ProvenBy) -> str | None:
     if not waiver.compensating_evidence:
         return "nothing shows what keeps the risk down meanwhile"
-    if not admitted_digests.issuperset(waiver.compensating_evidence):
-        return "its compensating evidence is not among the admitted evidence"
+    for digest in waiver.compensating_evidence:
+        proven = proven_by(digest)
+        if proven is None:
+            return "its compensating evidence is not among the admitted evidence"
+        if not proven.keys() - {waiver.criterion_id}:
+            return "its compensating evidence does not prove another criterion of the profile at present"
     return None
+
+
+def _end(waiver: Waiver, proven_by: ProvenBy) -> datetime:
+    """When a waiver in force ends: each piece of evidence keeps the risk down while it proves another criterion."""
+    proofs = [proven_by(digest) or {} for digest in waiver.compensating_evidence]
+    ends = [max(end for id_, end in proof.items() if id_ != waiver.criterion_id) for proof in proofs]
+    return min(waiver.expires_at, *ends)
 
 
 def _time_fault(letter: Letter[Waiver], profile: Profile, at: datetime) -> str | None:

@@ -14,6 +14,10 @@ from pydantic import BaseModel, ValidationError
 
 Path = tuple[str | int, ...]
 LineMap = Mapping[Path, int]
+NOT_YAML = (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError)
+"""What PyYAML raises on text that it cannot read: besides its own errors, what Python says of a date such as
+2026-13-01 (ValueError), of ``!!int ''`` and ``!!bool x`` (LookupError), of ``!!timestamp x`` (AttributeError), and of
+absurd nesting (RecursionError)."""
 
 
 class Problem(NamedTuple):
@@ -57,6 +61,16 @@ def duplicate_keys(text: str) -> list[Problem]:
             seen.add(str(key))
             pending.append(((*path, key), child))
     return sorted(problems)
+
+
+def aliases(text: str) -> list[Problem]:
+    """Every alias. Nine lines of them can unfold to gigabytes, and one that contains itself has no end.
+
+    Raises:
+        yaml.YAMLError: the text is not YAML.
+    """
+    found = [token.start_mark.line + 1 for token in yaml.scan(text) if isinstance(token, yaml.AliasToken)]
+    return [Problem(line, "", "Aliases are not allowed.", "Write it out.") for line in found]
 
 
 def _walk(node: yaml.Node, path: Path, lines: dict[Path, int]) -> None:

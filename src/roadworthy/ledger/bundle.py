@@ -10,6 +10,7 @@ Rules kept here:
 1. Members are stored, not compressed, in the order of their names; every date is 1980-01-01; no extra fields.
 2. ``manifest.json`` lists every other member with SHA-256 and size.
 3. A file is written beside its place and moved there whole; a reader never sees half of one.
+4. The file is for its owner's eyes only (mode 0600): it holds the payloads in clear.
 """
 
 import os
@@ -49,7 +50,7 @@ class Unpacked(NamedTuple):
 
 
 def write_bundle(path: Path, members: Mapping[str, bytes]) -> None:
-    """Write the members and their manifest, all or nothing.
+    """Write the members and their manifest, all or nothing, with mode 0600.
 
     Args:
         path: where the bundle shall stand; a file there is replaced.
@@ -63,7 +64,7 @@ def write_bundle(path: Path, members: Mapping[str, bytes]) -> None:
     partial = path.with_name(f".{path.name}.{new_id('partial')}")
     try:
         try:
-            with partial.open("xb") as stream:
+            with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
                 stream.write(data)
                 stream.flush()
                 os.fsync(stream.fileno())

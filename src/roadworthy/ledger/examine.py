@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from roadworthy.base.clock import format_instant
+from roadworthy.base.digest import sha256_hex
 from roadworthy.base.errors import BundleBroken, IntegrityError, LedgerBroken
 from roadworthy.ledger import layout
 from roadworthy.ledger.bundle import MANIFEST, manifest_faults
@@ -23,6 +24,8 @@ from roadworthy.ledger.tiles import (
     parse_path,
     split_entries,
 )
+
+_SINGLE = (MANIFEST, layout.PINNED, layout.CHECKPOINT, layout.VKEY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +46,18 @@ def member_text(members: Mapping[str, bytes], name: str) -> str:
 
 
 def manifest_problems(members: Mapping[str, bytes]) -> list[Problem]:
-    """Step 2: the manifest against the members, and the form of the bookmark."""
+    """Step 2: the manifest against the members, the form of the bookmark, attachments by their digest, and strangers."""
     problems = [Problem(None, MANIFEST, fault) for fault in manifest_faults(members)]
     try:
         layout.parse_pinned(members.get(layout.PINNED, b""))
     except BundleBroken as error:
         problems.append(Problem(None, layout.PINNED, error.what))
+    for name in sorted(members):
+        if name.startswith(layout.BLOBS):
+            if name != layout.BLOBS + sha256_hex(members[name]):
+                problems.append(Problem(None, name, "The attachment does not have the digest that names it."))
+        elif name not in _SINGLE and not name.startswith((layout.TILES, layout.PAYLOADS)):
+            problems.append(Problem(None, name, "No bundle has such a member."))
     return problems
 
 
@@ -156,17 +165,17 @@ def tree_problems(
 
 def read_payloads(
     members: Mapping[str, bytes], entries: Sequence[Entry | None]
-) -> tuple[list[layout.Sealed | None], int, list[Problem]]:
-    """Step 6: the payloads (None where erased or unreadable), how many were erased, and the broken commitments."""
+) -> tuple[list[layout.Sealed | None], list[int], list[Problem]]:
+    """Step 6a: the payloads (None where erased or unreadable), which were erased, and the broken commitments."""
     payloads: list[layout.Sealed | None] = []
     problems: list[Problem] = []
-    erased = 0
+    erased: list[int] = []
     for index, entry in enumerate(entries):
         name = layout.payload_name(index)
         sealed = None
         try:
             sealed = layout.parse_payload_member(members.get(name, b""))
-            erased += sealed is None
+            erased += [index] if sealed is None else []
         except BundleBroken as error:
             problems.append(Problem(index, name, error.what if name in members else "The payload is missing."))
         payloads.append(sealed)

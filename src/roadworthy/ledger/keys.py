@@ -18,6 +18,8 @@ from roadworthy.base.errors import InputError, MissingFile, ReauthenticationFail
 from roadworthy.base.ids import salt_bytes
 
 PUBLIC_KEY_BYTES = 32
+MAX_PASSPHRASE_BYTES = 1023
+"""What the cryptographic library takes; it refuses more, also when it reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +110,10 @@ def save_key(key: SigningKey, path: Path, *, passphrase: bytes | None = None) ->
     """Write the key as PEM PKCS #8, encrypted if there is a passphrase, with mode 0600.
 
     Raises:
-        InputError: the file exists already; nothing is overwritten (RW-100).
+        InputError: the file exists already, nothing is overwritten; or the passphrase is too long (RW-100).
         MissingFile: the folder does not exist or cannot be written (RW-102).
     """
+    _require_short(passphrase)
     encryption: serialization.KeySerializationEncryption = serialization.NoEncryption()
     if passphrase:
         encryption = serialization.BestAvailableEncryption(passphrase)
@@ -136,9 +139,11 @@ def load_key(path: Path, *, passphrase: bytes | None = None) -> SigningKey:
 
     Raises:
         MissingFile: the file does not exist or cannot be opened (RW-102).
+        InputError: the passphrase is longer than any key can have (RW-100).
         UnreadableData: not an Ed25519 key in PEM PKCS #8 (RW-103).
         ReauthenticationFailed: the passphrase is missing, wrong, or not needed (RW-306).
     """
+    _require_short(passphrase)
     try:
         pem = path.read_bytes()
     except OSError as error:
@@ -158,6 +163,12 @@ def load_key(path: Path, *, passphrase: bytes | None = None) -> SigningKey:
     if not isinstance(private, Ed25519PrivateKey):
         raise _not_a_key(path)
     return SigningKey(private)
+
+
+def _require_short(passphrase: bytes | None) -> None:
+    if passphrase and len(passphrase) > MAX_PASSPHRASE_BYTES:
+        what = f"The passphrase has {len(passphrase)} bytes, more than {MAX_PASSPHRASE_BYTES}."
+        raise InputError(what, remedy="Choose a shorter one; a few random words are enough.")
 
 
 def _not_a_key(path: Path) -> UnreadableData:

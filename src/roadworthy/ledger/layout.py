@@ -7,6 +7,7 @@
     tile/...               hash tiles
     tile/entries/...       bundles of entries
     payloads/<index>.json  {"salt": hex, "payload": base64}, or {"erased": true}
+    blobs/<hex>            an attachment, named by the SHA-256 of its bytes
     pinned.json            {"use_case", "exported_at", "decision_index"}: where a reader should look first
 
 ``pinned.json`` is a bookmark. It is not signed, and nothing may be concluded from it.
@@ -30,6 +31,7 @@ CHECKPOINT = "checkpoint"
 VKEY = "log.vkey"
 PINNED = "pinned.json"
 PAYLOADS = "payloads/"
+BLOBS = "blobs/"
 TILES = "tile/"
 ENTRIES = "tile/entries/"
 
@@ -112,9 +114,10 @@ def parse_payload_member(data: bytes) -> Sealed | None:
     Raises:
         BundleBroken: anything but what ``payload_member`` writes (RW-501).
     """
-    value = _read(data)
-    if value == {"erased": True}:
+    # Bytes are compared, not values: to Python 1 equals true.
+    if data == payload_member(None):
         return None
+    value = _read(data)
     try:
         sealed = Sealed(bytes.fromhex(value["salt"]), base64.b64decode(value["payload"], validate=True))
     except (TypeError, KeyError, ValueError, binascii.Error) as error:

@@ -4,11 +4,12 @@ It answers one question: is this the ledger that was signed, whole and unchanged
 to the gates. Every step runs even when an earlier one failed, and every problem is listed with its place:
 
 1. The container's bytes are exactly those that its members demand.
-2. Every member is as the manifest lists it, and the bookmark is well-formed.
+2. Every member is as the manifest lists it, is one that a bundle has, and an attachment has the digest that names it;
+   the bookmark is well-formed.
 3. The checkpoint is signed by the ledger's key; when the auditor pins a key, by that one.
 4. The entries can be read, are as many as the checkpoint says, and their instants never go back.
 5. The Merkle root of the entries, that of the hash tiles, and the checkpoint's are the same.
-6. Every payload is what its entry commits to, or is marked as erased.
+6. Every payload is what its entry commits to, or is marked as erased and a later entry says that it was.
 7. Every envelope is signed by a key that an earlier entry registered.
 8. Evidence is an in-toto statement, and every statement names its subjects by well-formed digests.
 
@@ -24,8 +25,9 @@ from pathlib import Path
 from roadworthy.base.errors import IntegrityError, RoadworthyError
 from roadworthy.ledger import layout
 from roadworthy.ledger.attest import attestation_faults
-from roadworthy.ledger.bundle import MANIFEST, read_file, unpack
+from roadworthy.ledger.bundle import read_file, unpack
 from roadworthy.ledger.checkpoint import Checkpoint
+from roadworthy.ledger.erasure import erasure_problems
 from roadworthy.ledger.examine import (
     Problem,
     checkpoint_problems,
@@ -71,7 +73,7 @@ class Report:
         pinned: whether that key came from the auditor and not from the bundle.
         entries: how many entries were found.
         erased: how many payloads were erased.
-        outside: members that no step looks into; nothing vouches for what they say.
+        outside: the attachments: they have the digests that name them, but no step asks whether an entry names them.
     """
 
     steps: tuple[Step, ...]
@@ -127,7 +129,7 @@ def verify_bytes(data: bytes, *, vkey: str | None = None) -> Report:
     found[4] += tree_problems(members, [leaf_hash(leaf) for leaf in leaves], checkpoint)
     # 6. Payloads.
     payloads, erased, problems = read_payloads(members, entries)
-    found[5] += problems
+    found[5] += problems + erasure_problems(entries, payloads, erased)
     # 7 and 8. Envelopes and statements.
     for attested in attestation_faults(entries, payloads):
         place = layout.payload_name(attested.index)
@@ -139,14 +141,9 @@ def verify_bytes(data: bytes, *, vkey: str | None = None) -> Report:
         vkey=key_line.strip(),
         pinned=vkey is not None,
         entries=len(leaves),
-        erased=erased,
-        outside=tuple(name for name in sorted(members) if not _inside(name)),
+        erased=len(erased),
+        outside=tuple(name for name in sorted(members) if name.startswith(layout.BLOBS)),
     )
-
-
-def _inside(name: str) -> bool:
-    known = (MANIFEST, layout.PINNED, layout.CHECKPOINT, layout.VKEY)
-    return name in known or name.startswith((layout.TILES, layout.PAYLOADS))
 
 
 def render(report: Report) -> str:
@@ -163,7 +160,7 @@ def render(report: Report) -> str:
     lines.append(f"size     {report.entries} entries, {report.erased} payloads erased")
     lines.append(f"key      {report.vkey or 'none'} ({source})")
     if report.outside:
-        lines.append(f"outside  {len(report.outside)} members are no part of the ledger, such as {report.outside[0]}")
+        lines.append(f"outside  {len(report.outside)} attachments are not in the ledger, such as {report.outside[0]}")
     lines.append("VERIFIED" if report.holds else f"BROKEN: {len(report.problems)} problems")
     return "\n".join(lines)
 

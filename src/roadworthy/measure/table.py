@@ -219,10 +219,14 @@ def data_files(path: Path) -> tuple[Path, ...]:
         MissingFile: none (RW-102).
     """
     pattern = path.name
-    if _GLOB_SIGNS & set(pattern):
-        found = sorted(file for file in path.parent.glob(pattern) if file.is_file())
-    else:
-        found = [path] if path.is_file() else []
+    try:
+        if _GLOB_SIGNS & set(pattern):
+            found = sorted(file for file in path.parent.glob(pattern) if file.is_file())
+        else:
+            found = [path] if path.is_file() else []
+    except (OSError, ValueError):
+        # A name that no file can have: too long, or with a NUL.
+        found = []
     if not found:
         raise MissingFile(
             f"No data file matches {path}.", remedy="Correct the path; it is relative to the manifest.", where=str(path)

@@ -19,7 +19,7 @@ from roadworthy.base.digest import digest_of
 from roadworthy.base.errors import MissingFile, PackError
 from roadworthy.domain.criterion import PackRef
 from roadworthy.kit.pack import PackModel
-from roadworthy.kit.schema_problems import Problem, compose_lines, describe, duplicate_keys
+from roadworthy.kit.schema_problems import NOT_YAML, Problem, aliases, compose_lines, describe, duplicate_keys
 from roadworthy.packs.references import reference_problems
 
 _LIBRARY = resources.files("roadworthy.packs") / "library"
@@ -106,13 +106,11 @@ def _read(path: Path) -> str:
 def _examine(text: str, name: str) -> tuple[Any, list[Problem]]:
     """The content, and everything wrong with it."""
     try:
-        aliases = [token.start_mark.line + 1 for token in yaml.scan(text) if isinstance(token, yaml.AliasToken)]
-        if aliases:
-            # A line of an alias belongs to two places, and one that contains itself to infinitely many.
-            return None, [Problem(line, "", "Aliases are not allowed.", "Write it out.") for line in aliases]
+        found = aliases(text)
+        if found:
+            return None, found
         lines, twice, content = compose_lines(text), duplicate_keys(text), yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        # ValueError: a date such as 2026-13-01; RecursionError: absurd nesting.
+    except NOT_YAML as error:
         what = f"This is not YAML: {' '.join(str(error).split())}."
         raise PackError(what, remedy="Correct its syntax and indentation.", where=name) from error
     content = {} if content is None else content

@@ -17,7 +17,7 @@ import yaml
 from roadworthy.base.errors import MissingFile, TierAnswersError
 from roadworthy.domain.risk import Tier
 from roadworthy.kit.pack import TIERS
-from roadworthy.kit.schema_problems import Problem, compose_lines, duplicate_keys, line_of, nearest
+from roadworthy.kit.schema_problems import NOT_YAML, Problem, aliases, compose_lines, duplicate_keys, line_of, nearest
 from roadworthy.packs.tier_rules import AtLeast, Question, TierRules, tier_rules
 
 UNKNOWN = "unknown"
@@ -218,8 +218,10 @@ def _wrong(rules: TierRules, name: str, value: str) -> tuple[str, str] | None:
 
 def _read(text: str, name: str) -> tuple[dict[str, Answer], list[Problem]]:
     try:
-        lines, twice, content = compose_lines(text), duplicate_keys(text), yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        lines, repeated = compose_lines(text), aliases(text)
+        twice = [*repeated, *duplicate_keys(text)]
+        content = {} if repeated else yaml.safe_load(text)
+    except NOT_YAML as error:
         what = f"This is not YAML: {' '.join(str(error).split())}."
         raise TierAnswersError(what, remedy="Correct its syntax and indentation.", where=name) from error
     if not isinstance(content, dict | None):

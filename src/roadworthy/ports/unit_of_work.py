@@ -11,15 +11,30 @@ Guarantees that every implementation MUST keep, each with a conformance test of 
 6. MUST serialise concurrent writers: both succeed, one after the other, with neighbouring indexes.
 7. MUST return blobs by digest byte for byte, and store equal bytes once.
 8. MUST survive the death of its process at any instruction: what was acknowledged is there after reopening, verified.
-9. MUST be able to erase a payload so that proofs still verify and the record reads as erased.
+9. MUST erase a payload only together with an entry that says which, who and why; then proofs still verify and the record
+   reads as erased. MUST refuse to erase a kind on which everything else rests (``NEVER_ERASED``).
 """
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol
+from datetime import datetime
+from typing import Final, Protocol
 
 from roadworthy.domain.decision import LedgerHead
-from roadworthy.domain.record import Draft, Receipt, Record
+from roadworthy.domain.record import Draft, Receipt, Record, RecordKind
+
+NEVER_ERASED: Final = frozenset(
+    {
+        RecordKind.USE_CASE_REGISTERED,
+        RecordKind.PERSON_REGISTERED,
+        RecordKind.PRODUCER_REGISTERED,
+        RecordKind.RELEASE_REGISTERED,
+        RecordKind.POLICY_ADOPTED,
+        RecordKind.DECISION_RECORDED,
+        RecordKind.PAYLOAD_ERASED,
+    }
+)
+"""Without these nobody could tell who signed, what was decided by which rules, or what was erased."""
 
 
 class Reader(Protocol):
@@ -69,9 +84,20 @@ class Store(Reader, Protocol):
     def unit_of_work(self) -> AbstractContextManager[UnitOfWork]:
         """One write: commits on a clean exit, leaves nothing behind on an exception."""
 
-    def erase(self, index: int) -> None:
-        """Erase the payload of one entry for good; the entry and all proofs stay.
+    def erase(self, index: int, *, actor: str, at: datetime, reason: str) -> Receipt:
+        """Erase the payload of one entry for good, and record that; the entry and all proofs stay.
+
+        Args:
+            index: of the entry whose payload goes.
+            actor: id of the person or program that erases.
+            at: instant of the act.
+            reason: why, as it will stand in the ledger.
+
+        Returns:
+            The receipt of the ``payload.erased`` entry.
 
         Raises:
             StoreBroken: no such entry (RW-505).
+            PolicyRefusal: its kind is never erased (RW-300).
+            ClockWentBack: ``at`` is before the newest entry's instant (RW-504).
         """

@@ -3,7 +3,7 @@
 Rules kept here:
 1. A store is opened with the keys that it was made with, or not at all.
 2. A reader waits for nobody; a writer waits for its turn before it reads.
-3. What is erased leaves the file and its log, and with it every copy made from then on.
+3. What is erased leaves the file and its log, and with it every copy made from then on; an entry says so for good.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, delete, func, insert, select
+from sqlalchemy import Connection, Engine, func, insert, select
 
 from roadworthy.base.errors import LedgerBroken, SignatureBroken, StoreBroken
 from roadworthy.domain.decision import LedgerHead
-from roadworthy.domain.record import Record
+from roadworthy.domain.record import Receipt, Record
 from roadworthy.ledger.append import empty_head
 from roadworthy.ledger.checkpoint import CheckpointSigner
 from roadworthy.ledger.keys import SigningKey
@@ -107,29 +107,27 @@ class SqlStore:
             finally:
                 unit.abandon()
 
-    def erase(self, index: int) -> None:
-        """See ``ports.unit_of_work.Store.erase``. Erasing again does no harm.
+    def erase(self, index: int, *, actor: str, at: datetime, reason: str) -> Receipt:
+        """See ``ports.unit_of_work.Store.erase``. Erasing again does no harm; it is recorded again, too.
 
-        1. Delete the payload's key, its ciphertext, and the salt by which guesses could be tested. 2. Empty the
-        write-ahead log, which still holds what the pages were before.
+        1. Delete the payload and append the entry that says so, in one transaction. 2. Empty the write-ahead log, which
+        still holds what the pages were before.
 
         Raises:
             StoreBroken: no such entry; or somebody is reading, then erase again to empty the log too (RW-505).
+            PolicyRefusal: its kind is never erased (RW-300).
+            ClockWentBack: ``at`` is before the newest entry's instant (RW-504).
         """
-        with self._writing() as connection:
-            # 1
-            size = read_head(connection, self._signer.verifier).size
-            if not 0 <= index < size:
-                what = f"There is no entry {index} among {size}."
-                raise StoreBroken(what, remedy="Give an index below the size.", where=self._place)
-            connection.execute(delete(tables.payload_key).where(tables.payload_key.c.entry_index == index))
-            connection.execute(delete(tables.payload).where(tables.payload.c.entry_index == index))
+        # 1
+        with self.unit_of_work() as unit:
+            receipt = unit.erase(index, actor=actor, at=at, reason=reason)
         # 2
         with told_as_ours(self._place):
             emptied = empty_log(self._engine)
         if not emptied:
             what = f"Entry {index} is erased, but a reader keeps older pages in the write-ahead log."
             raise StoreBroken(what, remedy="Erase it again once the other commands have ended.", where=self._place)
+        return receipt
 
     def close(self) -> None:
         """Let go of the file; the last one to do so folds the write-ahead log into it."""

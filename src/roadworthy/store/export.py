@@ -8,13 +8,12 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection
 
 from roadworthy.ledger.checkpoint import VerifierKey
-from roadworthy.ledger.layout import Pinned, bundle_members
+from roadworthy.ledger.layout import BLOBS, Pinned, bundle_members
 from roadworthy.store.head import read_head
 from roadworthy.store.reading import read_blobs, read_held
 from roadworthy.store.records import record_of
 from roadworthy.store.vault import Vault
 
-BLOBS = "blobs/"
 _BEFORE_ANYTHING = datetime(1970, 1, 1, tzinfo=UTC)
 
 

@@ -8,21 +8,23 @@ Rules kept here, beside the guarantees of ``ports.unit_of_work``:
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from roadworthy.base.canonical import canonical_bytes
 from roadworthy.base.clock import format_instant
 from roadworthy.base.digest import digest_bytes
-from roadworthy.base.errors import StoreBroken
+from roadworthy.base.errors import PolicyRefusal, StoreBroken
 from roadworthy.base.ids import salt_bytes
 from roadworthy.domain.decision import LedgerHead
-from roadworthy.domain.record import Draft, Receipt, Record
+from roadworthy.domain.record import Draft, Receipt, Record, RecordKind
 from roadworthy.ledger.append import Head, append
 from roadworthy.ledger.checkpoint import CheckpointSigner
 from roadworthy.ledger.entry import SALT_BYTES, Entry, commit, leaf_bytes
 from roadworthy.ledger.layout import Sealed
 from roadworthy.ledger.merkle import leaf_hash
+from roadworthy.ports.unit_of_work import NEVER_ERASED
 from roadworthy.store import tables
 from roadworthy.store.failures import told_as_ours
 from roadworthy.store.head import head_row, ledger_head, read_head
@@ -90,6 +92,44 @@ class SqlUnitOfWork:
             if self._connection.execute(known).first() is None:
                 self._connection.execute(insert(tables.blob).values(digest=digest, size_bytes=len(data), data=data))
         return digest
+
+    def erase(self, index: int, *, actor: str, at: datetime, reason: str) -> Receipt:
+        """Erase one payload and append the unit's one entry, which says so; see ``ports.unit_of_work.Store.erase``.
+
+        1. Read the ledger, verified: what kind of entry it is stands in its leaf, not in a column. 2. Append the entry.
+        3. Delete the payload's key, its ciphertext, and the salt by which guesses could be tested.
+
+        Raises:
+            StoreBroken: no such entry (RW-505).
+            PolicyRefusal: its kind is never erased (RW-300).
+            ClockWentBack: ``at`` is before the newest entry's instant (RW-504).
+        """
+        # 1
+        records = self.records()
+        if not 0 <= index < len(records):
+            what = f"There is no entry {index} among {len(records)}."
+            raise StoreBroken(what, remedy="Give an index below the size.", where=self._place)
+        record = records[index]
+        if record.kind in NEVER_ERASED:
+            what = f"Entry {index} is of the kind {record.kind.value}, on which the rest of the ledger stands."
+            remedy = "Erase evidence, waivers, signatures or what concerns gaps; this stays."
+            raise PolicyRefusal(what, remedy=remedy, where=f"entry {index}")
+        # 2
+        receipt = self.append(
+            Draft(
+                kind=RecordKind.PAYLOAD_ERASED,
+                at=at,
+                actor=actor,
+                use_case_id=record.use_case_id,
+                subject=str(index),
+                payload={"index": index, "reason": reason},
+            )
+        )
+        # 3
+        with self._step():
+            for table in (tables.payload_key, tables.payload):
+                self._connection.execute(delete(table).where(table.c.entry_index == index))
+        return receipt
 
     def finish(self) -> None:
         """End the unit; called by the store before it commits.

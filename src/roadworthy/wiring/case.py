@@ -17,6 +17,7 @@ from roadworthy.measure.table import data_files, table_digest
 from roadworthy.wiring.manifest import DataBlock, Manifest, SloBlock
 from roadworthy.wiring.openslo import ServiceLevel, read_openslo
 
+_LONGEST_NAME = 80
 _OWNER_ROLES = {
     "business": Role.BUSINESS_OWNER,
     "system": Role.SYSTEM_OWNER,
@@ -71,10 +72,15 @@ def existing(root: Path, name: str, key: str) -> Path:
     """The absolute path of a file that the manifest names.
 
     Raises:
-        MissingFile: it does not exist (RW-102).
+        MissingFile: it does not exist, or cannot: too long, a NUL byte, links in a circle (RW-102).
     """
-    path = (root / name).resolve()
-    if not path.is_file():
+    try:
+        path = (root / name).resolve()
+        found = path.is_file()
+    except (OSError, ValueError, RuntimeError) as error:
+        said = f"{name[:_LONGEST_NAME]!r} is no name of a file."
+        raise MissingFile(said, remedy=f"Correct {key} in roadworthy.yaml.", where=key) from error
+    if not found:
         raise MissingFile(
             f"There is no file {name}.", remedy=f"Create it, or correct {key} in roadworthy.yaml.", where=key
         )
@@ -120,7 +126,7 @@ def _data_blocks(manifest: Manifest) -> dict[str, DataBlock]:
 
 
 def _data_digest(block: DataBlock, root: Path) -> str:
-    return f"sha256:{table_digest(data_files((root / block.path).resolve()))}"
+    return f"sha256:{table_digest(data_files(root.resolve() / block.path))}"
 
 
 def data_sources(manifest: Manifest, root: Path) -> dict[str, DataSource]:
@@ -128,7 +134,7 @@ def data_sources(manifest: Manifest, root: Path) -> dict[str, DataSource]:
     return {
         name: DataSource(
             name=name,
-            pattern=(root / block.path).resolve(),
+            pattern=root.resolve() / block.path,
             contract=existing(root, block.contract, f"data.{name}.contract") if block.contract else None,
             label=block.label,
             cohort=block.cohort,

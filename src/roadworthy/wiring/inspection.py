@@ -16,6 +16,7 @@ from typing import Any
 from roadworthy.actions.evidence import record_evidence
 from roadworthy.actions.inspection import Due, Finished, parameters_of, run_check
 from roadworthy.actions.policy import Revision
+from roadworthy.actions.registration import PRODUCER_ID
 from roadworthy.base.errors import ParameterError, RoadworthyError, UnknownCriterion
 from roadworthy.checks.catalog import check_ids, find_check
 from roadworthy.domain.criterion import Criterion, Profile
@@ -24,7 +25,7 @@ from roadworthy.domain.use_case import Subject
 from roadworthy.kit.context import CheckContext
 from roadworthy.kit.params import read_params
 from roadworthy.kit.schema_problems import nearest
-from roadworthy.wiring.workspace import PRODUCER_ID, Workspace
+from roadworthy.wiring.workspace import Workspace
 
 _SIDE_BY_SIDE = 2
 DEFAULT_SEED = 20_261_121

@@ -1,8 +1,8 @@
 """Keys on this machine. Owns where they lie and how a person proves who they are.
 
 ``<folder>/keys/log.key`` signs checkpoints, ``producer.key`` signs evidence, ``payload.key`` encrypts payloads; they are
-made at first use, for their owner's eyes only. A person's key, ``people/<id>.key``, is always encrypted: signing takes
-the key file and its passphrase, each time. There is no session that signs by itself.
+made at first use, for their owner's eyes only, in a folder that git passes over. A person's key, ``people/<id>.key``,
+is always encrypted: signing takes the key file and its passphrase, each time. There is no session that signs by itself.
 """
 
 from contextlib import suppress
@@ -64,6 +64,10 @@ def _make_keys(keys: Path) -> None:
     """Make all three beside their place and move them there at once: nobody ever sees half of them."""
     beside = keys.with_name(new_id("keys"))
     beside.mkdir(parents=True, mode=0o700)
+    # Before any key: a folder of secrets that stands beside a manifest is one hasty commit away from everybody.
+    ignore = keys.parent / ".gitignore"
+    if not ignore.exists():
+        ignore.write_text("*\n", encoding="utf-8")
     try:
         for name in ("log.key", "producer.key"):
             save_key(generate_key(), beside / name)

@@ -7,7 +7,7 @@ import yaml
 from pydantic import ValidationError
 
 from roadworthy.base.errors import ManifestError, MissingFile
-from roadworthy.kit.schema_problems import LineMap, Problem, compose_lines, describe, duplicate_keys
+from roadworthy.kit.schema_problems import NOT_YAML, LineMap, Problem, aliases, compose_lines, describe, duplicate_keys
 from roadworthy.wiring.manifest import Manifest
 
 
@@ -16,7 +16,7 @@ def load_manifest(path: Path) -> Manifest:
 
     Raises:
         MissingFile: there is no such file (RW-102).
-        ManifestError: it is not YAML or breaks the schema; all problems are listed (RW-101).
+        ManifestError: it is not YAML, has aliases, or breaks the schema; all problems are listed (RW-101).
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -35,14 +35,16 @@ def parse_manifest(text: str, name: str) -> Manifest:
         name: of its file, for messages.
 
     Raises:
-        ManifestError: it is not YAML or breaks the schema; all problems are listed (RW-101).
+        ManifestError: it is not YAML, has aliases, or breaks the schema; all problems are listed (RW-101).
     """
     try:
+        unfolding = aliases(text)
+        if unfolding:
+            raise _refused(name, unfolding)
         lines: LineMap = compose_lines(text)
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ManifestError(f"{name} is not YAML: {error}", remedy="Correct its indentation.") from error
-    twice = duplicate_keys(text)
+        twice, value = duplicate_keys(text), yaml.safe_load(text)
+    except NOT_YAML as error:
+        raise ManifestError(f"{name} is not YAML: {error}", remedy="Correct its syntax and indentation.") from error
     try:
         manifest = Manifest.model_validate(value if value is not None else {})
     except ValidationError as error:

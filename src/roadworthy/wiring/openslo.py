@@ -6,7 +6,7 @@ minus its target as the largest share of failures. Anything else in the file is 
 Source: OpenSLO v1, https://github.com/OpenSLO/OpenSLO.
 """
 
-import math
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,8 @@ from typing import Any
 
 import yaml
 
-from roadworthy.base.errors import ManifestError
+from roadworthy.base.errors import ManifestError, MissingFile
+from roadworthy.kit.schema_problems import NOT_YAML, aliases
 
 _PERCENTILE = 0.99
 _DEFAULT_ERROR_SHARE = 0.01
@@ -37,12 +38,10 @@ def read_openslo(path: Path) -> ServiceLevel:
     """Read the latency and error objectives of an OpenSLO file.
 
     Raises:
-        ManifestError: not YAML, or no latency objective at 0.99 (RW-101).
+        MissingFile: it cannot be read (RW-102).
+        ManifestError: not YAML, aliases, or no latency objective at 0.99 (RW-101).
     """
-    try:
-        documents = list(yaml.safe_load_all(path.read_text(encoding="utf-8")))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ManifestError(f"{path.name} is not YAML: {error}", remedy="Write an OpenSLO v1 file.") from error
+    documents = _documents(path)
     p99_ms: float | None = None
     error_share = _DEFAULT_ERROR_SHARE
     for ratio, objective in _objectives(documents):
@@ -60,8 +59,21 @@ def read_openslo(path: Path) -> ServiceLevel:
     return ServiceLevel(p99_ms=p99_ms, error_share=error_share)
 
 
+def _documents(path: Path) -> list[Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+        unfolding = aliases(text)
+        if unfolding:
+            raise ManifestError(f"{path.name}: {unfolding[0]}", remedy="Write an OpenSLO v1 file.", where="slo")
+        return list(yaml.safe_load_all(text))
+    except OSError as error:
+        raise MissingFile(f"{path.name} cannot be read: {error.strerror}.", remedy="Check that you may.") from error
+    except NOT_YAML as error:
+        raise ManifestError(f"{path.name} is not YAML: {error}", remedy="Write an OpenSLO v1 file.") from error
+
+
 def _milliseconds(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= sys.float_info.max:
         raise ManifestError(
             f"{value!r} is no latency.", remedy="Write value: as a positive number of milliseconds.", where="slo"
         )

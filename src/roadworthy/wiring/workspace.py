@@ -14,7 +14,7 @@ from typing import Any
 from roadworthy.actions.gates import record_decision, standing
 from roadworthy.actions.inspection import due_reasons
 from roadworthy.actions.policy import Revision, adopt_policy
-from roadworthy.actions.registration import register_producer, register_release, register_use_case
+from roadworthy.actions.registration import PRODUCER_ID, register_producer, register_release, register_use_case
 from roadworthy.base.clock import Clock, format_instant, now
 from roadworthy.base.errors import ClockWentBack, NoWorkspace, ProhibitedUse, TierAnswersError
 from roadworthy.domain.case_file import CaseFile, fold
@@ -40,7 +40,6 @@ from roadworthy.wiring.packs import find_overlays, find_packs
 
 MANIFEST_NAME = "roadworthy.yaml"
 FOLDER_NAME = ".roadworthy"
-PRODUCER_ID = "roadworthy-cli"
 
 
 def trust_of(case: CaseFile) -> LedgerTrust:

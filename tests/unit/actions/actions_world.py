@@ -75,7 +75,7 @@ def person(name: str) -> Person:
 
 def signer(name: str, at: datetime = START) -> Signer:
     """Somebody who has just proven who they are."""
-    return Signer(person=person(name), key=KEYS[name], components=("key file",), authenticated_at=at)
+    return Signer(person=person(name), key=KEYS[name], components=("key file", "passphrase"), authenticated_at=at)
 
 
 def criterion(id_: str, **changes: Any) -> c.Criterion:

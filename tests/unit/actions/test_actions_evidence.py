@@ -56,7 +56,7 @@ def test_a_word_is_one_entry_signed_by_the_person(world: World) -> None:
     assert opened.signers == ("ada",)
     assert (word["person_id"], word["role"], word["claim"]) == ("ada", "business_owner", "met")
     assert word["reason"] == "I answer for it."
-    assert word["components"] == ["key file"]
+    assert word["components"] == ["key file", "passphrase"]
     assert opened.payload["predicate"]["inputs"] == {part.value: digest for part, digest in PARTS.items()}
     assert state_of(world, "G1") is State.SATISFIED
 

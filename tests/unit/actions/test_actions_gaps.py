@@ -13,6 +13,7 @@ from roadworthy.domain.criterion import Effort
 from roadworthy.domain.gap import Assignment
 from roadworthy.domain.use_case import Part
 from roadworthy.domain.waiver import Deferral, Invalidation
+from roadworthy.gates.plan import LONGEST_DAYS
 
 ASSIGNMENT = Assignment(
     criterion_id="T1",
@@ -60,6 +61,16 @@ def test_an_effort_out_of_order_is_refused(world: World, effort: tuple[float, fl
         assign(world, effort=Effort(low_days=low, likely_days=likely, high_days=high))
 
 
+@pytest.mark.parametrize("longest", [LONGEST_DAYS * 1.01, math.inf])
+def test_an_effort_that_no_plan_takes_is_refused_before_it_stops_every_plan(world: World, longest: float) -> None:
+    """A hundred years is the most, for the planner as here."""
+    before = world.size
+    with pytest.raises(InputError, match="longer than 36525 days"):
+        assign(world, effort=Effort(low_days=1, likely_days=2, high_days=longest))
+    assert world.size == before
+    assign(world, effort=Effort(low_days=1, likely_days=2, high_days=LONGEST_DAYS))
+
+
 @pytest.mark.parametrize("changes", [{"criterion_id": "X9"}, {"depends_on": ("X9",)}])
 def test_an_unknown_criterion_is_refused(world: World, changes: dict[str, Any]) -> None:
     """RW-107, with those that there are."""
@@ -88,13 +99,20 @@ def test_a_circle_over_two_assignments_is_refused_and_a_cleared_dependency_is_no
     assert world.case().assignments["A1"].depends_on == ("G1",)
 
 
-@pytest.mark.parametrize("changes", [{"reason": " "}, {"work": ""}, {"cost_days": 0}, {"cost_days": -1}])
+@pytest.mark.parametrize("changes", [{"reason": " "}, {"work": ""}, {"cost_days": 0}, {"cost_days": math.inf}])
 def test_a_deferral_without_its_price_is_refused(world: World, changes: dict[str, Any]) -> None:
     """Reason, work and cost."""
     before = world.size
     with pytest.raises(InputError, match="deferral names"):
         world.write_undated(defer_gap, profile=PROFILE, deferral=replace(DEFERRAL, **changes))
     assert world.size == before
+
+
+@pytest.mark.parametrize("cost_days", [-1.0, math.nan, LONGEST_DAYS * 1.01])
+def test_a_deferral_whose_price_is_no_number_of_days_is_refused(world: World, cost_days: float) -> None:
+    """Negative, NaN, or more than can be planned."""
+    with pytest.raises(InputError, match="deferral names"):
+        world.write_undated(defer_gap, profile=PROFILE, deferral=replace(DEFERRAL, cost_days=cost_days))
 
 
 def test_an_event_about_nothing_is_refused(world: World) -> None:

@@ -6,6 +6,7 @@ import pytest
 from actions_world import KEYS, PRODUCER, SUBJECT, USE_CASE, World, person
 
 from roadworthy.actions.registration import (
+    PRODUCER_ID,
     register_person,
     register_producer,
     register_release,
@@ -13,6 +14,9 @@ from roadworthy.actions.registration import (
 )
 from roadworthy.base.errors import InputError, SelfApproval
 from roadworthy.domain.people import Person, Producer, Role
+from roadworthy.ledger.keys import key_from_seed
+
+CI_KEY = key_from_seed(bytes([99]) * 32)
 
 
 def test_each_verb_writes_exactly_one_entry_and_can_be_read_back(world: World) -> None:
@@ -24,7 +28,7 @@ def test_each_verb_writes_exactly_one_entry_and_can_be_read_back(world: World) -
     world.write(register_release, subject=other, actor=PRODUCER)
     dan = Person(id="dan", printed_name="Dan", roles=(Role.LEGAL,), public_key=KEYS["stranger"].public.hex)
     world.write(register_person, person=dan, actor=PRODUCER)
-    world.write(register_producer, producer=Producer(id="ci", public_key="22" * 32), actor=PRODUCER)
+    world.write(register_producer, producer=Producer(id="ci", public_key=CI_KEY.public.hex), actor=PRODUCER)
     case = world.case()
     assert world.size == before + 4
     assert (case.use_case, case.subject, case.people["dan"]) == (newer, other, dan)
@@ -32,9 +36,9 @@ def test_each_verb_writes_exactly_one_entry_and_can_be_read_back(world: World) -
     assert case.releases == {SUBJECT.release_digest, other.release_digest}
 
 
-@pytest.mark.parametrize("taken", ["ada", PRODUCER])
+@pytest.mark.parametrize("taken", ["ada", PRODUCER, PRODUCER_ID])
 def test_an_id_is_never_given_to_somebody_else(world: World, taken: str) -> None:
-    """Neither a person's nor a program's: signatures are told apart by id."""
+    """Neither a person's nor a program's, even of one not on record yet: signatures are told apart by id."""
     before = world.size
     thief = Person(id=taken, printed_name="Thief", roles=(Role.BUSINESS_OWNER,), public_key=KEYS["stranger"].public.hex)
     with pytest.raises(InputError, match="taken"):
@@ -56,3 +60,28 @@ def test_two_ids_never_share_a_key(world: World) -> None:
     with pytest.raises(SelfApproval) as caught:
         world.write(register_person, person=twin, actor=PRODUCER)
     assert caught.value.code == "RW-301"
+
+
+@pytest.mark.parametrize(
+    ("producer", "error"),
+    [
+        (Producer(id="ada", public_key=CI_KEY.public.hex), InputError),
+        (Producer(id="ci", public_key=KEYS["ada"].public.hex), SelfApproval),
+        (Producer(id="ci", public_key=KEYS[PRODUCER].public.hex), SelfApproval),
+        (Producer(id=PRODUCER, public_key=CI_KEY.public.hex), InputError),
+    ],
+    ids=["id of a person", "key of a person", "key of a program", "second key"],
+)
+def test_a_program_is_nobody_else(world: World, producer: Producer, error: type[Exception]) -> None:
+    """Otherwise what a person signs would pass for what a check observed."""
+    before = world.size
+    with pytest.raises(error):
+        world.write(register_producer, producer=producer, actor=PRODUCER)
+    assert world.size == before
+
+
+def test_a_program_may_be_registered_again_as_it_is(world: World) -> None:
+    """Two inspections that begin at once both do: neither must fail."""
+    before, same = world.size, world.case().producers[PRODUCER]
+    world.write(register_producer, producer=same, actor=PRODUCER)
+    assert world.size == before + 1

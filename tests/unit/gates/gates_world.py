@@ -215,7 +215,18 @@ def run(*criteria, index=0, **changes):
     return seal(observation(*criteria, **changes), index=index)
 
 
-def attestation(*criteria, who="quinn", role=Role.QUALITY, claim=Claim.MET, meaning=Meaning.RESPONSIBLE, **changes):
+def attestation(
+    *criteria,
+    who="quinn",
+    role=Role.QUALITY,
+    claim=Claim.MET,
+    meaning=Meaning.RESPONSIBLE,
+    until=AT - DAY,
+    said=None,
+    **changes,
+):
+    """A person's word in due form; ``said`` changes the word itself."""
+    said = {} if said is None else said
     word = Attestation(
         person_id=who,
         printed_name=who.title(),
@@ -224,11 +235,12 @@ def attestation(*criteria, who="quinn", role=Role.QUALITY, claim=Claim.MET, mean
         meaning=meaning,
         reason="I looked.",
         shown_digest=digest_of("view"),
-        components=("key file",),
-        authenticated_at=AT,
+        components=("key file", "passphrase"),
+        authenticated_at=until,
     )
     values = {
-        "attestation": word,
+        "attestation": replace(word, **said),
+        "until": until,
         "check": "attestation",
         "control": None,
         "estimates": (),

@@ -5,7 +5,7 @@ import pytest
 from roadworthy.base.canonical import canonical_bytes
 from roadworthy.base.codec import from_json, to_json
 from roadworthy.base.digest import digest_of
-from roadworthy.domain.criterion import ReadinessDomain
+from roadworthy.domain.criterion import QuorumRule, ReadinessDomain
 from roadworthy.domain.decision import Decision, Outcome, State
 from roadworthy.domain.evidence import Claim
 from roadworthy.domain.people import Role
@@ -156,11 +156,23 @@ def test_what_a_waiver_covers_may_end_before_the_waiver():
     assert later.basis_digest != before.basis_digest
 
 
+def test_a_waiver_ends_with_what_keeps_the_risk_down():
+    """A word that ages out before the waiver does takes the waiver with it, on the day that was told."""
+    proof = word(signed_criterion(), until=AT - 8 * DAY, index=2)
+    newer = word(signed_criterion(), index=4)
+    evidence, permission = [proof, newer], waived(evidence=proof)
+    decision = judge_signed(profile(criterion(), signed_criterion()), evidence, **permission)
+    assert (decision.outcome, decision.valid_until) == (Outcome.CONDITIONAL, AT + 2 * DAY)
+    later = judge(RULES, evidence, at=decision.valid_until, **permission)
+    assert later.readings[0].state is State.MISSING
+    assert "does not prove another criterion" in later.refused[0].reason
+
+
 def test_a_stale_leg_beneath_a_waiver_does_not_hide_its_end():
     """Only what is to come counts as an end."""
     rule = criterion(signer_roles=(Role.QUALITY,))
     old = [word(rule, until=AT - 20 * DAY, index=3), run(rule, estimates=FAIL, index=4)]
-    decision = judge_signed(profile(rule), old, **waived(evidence=old[0]))
+    decision = judge_signed(profile(rule, signed_criterion()), [*old, GOOD[1]], **waived())
     assert decision.valid_until == AT + 5 * DAY
 
 
@@ -289,6 +301,21 @@ def test_what_could_not_count_is_listed_in_ledger_order():
     )
     assert [each.index for each in decision.refused] == [3, 4, 5, 9]
     assert decision.refused[-1].reason == "matches no criterion"
+
+
+def test_a_fault_that_all_criteria_find_is_told_once():
+    """One word on two criteria, given without a reason."""
+    rules = profile(signed_criterion(), signed_criterion("G2"))
+    decision = judge(rules, [word(*rules.criteria, said={"reason": " "})])
+    assert [each.reason for each in decision.refused] == ["it gives no reason"]
+
+
+def test_a_gate_that_asks_for_too_many_is_told():
+    """It stays closed, and says why."""
+    gate = replace(GATE, quorum=(QuorumRule(role=Role.QUALITY, count=10**12),))
+    decision = judge_signed(replace(RULES, gate=gate), GOOD)
+    assert decision.outcome is Outcome.CLOSED
+    assert "more than 100 signatures, which nobody can fill: 1000000000000 as quality" in decision.refused[0].reason
 
 
 def test_two_criteria_of_one_id_do_not_stop_a_decision():

@@ -6,9 +6,9 @@ from datetime import timedelta
 import pytest
 
 from roadworthy.base.digest import digest_bytes, digest_of
-from roadworthy.domain.criterion import Comparator
+from roadworthy.domain.criterion import Assurance, Comparator, QuorumRule
 from roadworthy.domain.decision import Outcome, State
-from roadworthy.domain.evidence import CriterionRef, RunOutcome
+from roadworthy.domain.evidence import Claim, CriterionRef, Meaning, RunOutcome
 from roadworthy.domain.people import Role
 from roadworthy.domain.use_case import Part
 from roadworthy.gates.admit import admit
@@ -17,6 +17,7 @@ from unit.gates.gates_world import (
     CONTROL,
     DAY,
     FAIL,
+    GATE,
     HOUR,
     PASS,
     RELEASE,
@@ -29,6 +30,7 @@ from unit.gates.gates_world import (
     judge,
     judge_signed,
     observation,
+    person,
     predicate,
     profile,
     request,
@@ -267,3 +269,116 @@ def test_a_person_signed_a_check_run():
     decision = judge(profile(), [run(RULE, producer="sam")])
     assert decision.readings[0].state is State.MISSING
     assert "this is self_attested" in decision.refused[0].reason
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"said": {"components": ("session",)}},
+        {"said": {"authenticated_at": AT - 2 * DAY}},
+        {"said": {"printed_name": "Somebody Else"}},
+        {"said": {"reason": " "}},
+        {"meaning": Meaning.REVIEWED},
+        {"outcome": RunOutcome.TERMINATED},
+    ],
+)
+def test_a_session_left_open_signed(changes):
+    """The gate asked who was signing, the criteria did not, and a form half filled in was as good as a signature."""
+    rule = signed_criterion()
+    assert state(rule, word(rule)) is State.SATISFIED
+    decision = judge(profile(rule), [word(rule, **changes)])
+    assert decision.readings[0].state is State.MISSING
+    assert len(decision.refused) == 1
+
+
+@pytest.mark.parametrize(
+    "proof",
+    [
+        run(RULE, estimates=FAIL, index=7),
+        run(RULE, criterion("T2"), estimates=FAIL, index=7),
+        run(criterion("T2"), control=None, index=7),
+        word(signed_criterion(), claim=Claim.NOT_MET, index=7),
+        word(signed_criterion(), until=AT - 10 * DAY, index=7),
+    ],
+)
+def test_the_failure_itself_was_named_as_what_keeps_the_risk_down(proof):
+    """Anything on record would do as compensation: the failing run, one that proves nothing, a no, last month's yes."""
+    rules = profile(RULE, criterion("T2", max_age_days={}), signed_criterion())
+    requests, approvals = waived(waiver(compensating_evidence=(proof.digest,)))
+    decision = judge(rules, [proof], waivers=requests, waiver_approvals=approvals)
+    assert decision.readings[0].state is not State.WAIVED
+    assert "does not prove another criterion" in decision.refused[0].reason
+
+
+def test_newer_trouble_with_what_keeps_the_risk_down():
+    """It had held when the waiver was asked for; since then it was measured again and failed."""
+    rules = profile(RULE, criterion("T2"))
+    proof = run(rules.criteria[1], until=AT - 2 * DAY, index=7)
+    requests, approvals = waived(waiver(compensating_evidence=(proof.digest,)))
+    permission = {"waivers": requests, "waiver_approvals": approvals}
+    assert judge(rules, [proof], **permission).readings[0].state is State.WAIVED
+    again = run(rules.criteria[1], index=8)
+    assert judge(rules, [proof, again], **permission).readings[0].state is State.WAIVED
+    worse = run(rules.criteria[1], estimates=FAIL, index=8)
+    assert judge(rules, [proof, worse], **permission).readings[0].state is State.MISSING
+
+
+def test_the_team_accepted_its_own_risk():
+    """A builder who also owned the business approved the waiver, without a word, on a risk owner nobody knew."""
+    asked = waiver(compensating_evidence=(PROOF.digest,))
+    rules = profile(RULE, signed_criterion())
+
+    def covered(request_of, **changes):
+        permission = {"waivers": [request(request_of, index=30)]}
+        permission["waiver_approvals"] = [approval(request_of, index=31, **changes)]
+        return judge(rules, [PROOF], **permission).readings[0].state is State.WAIVED
+
+    assert covered(asked)
+    assert not covered(asked, approver="bob", role=Role.BUSINESS_OWNER)
+    assert not covered(asked, reason="  ")
+    assert not covered(replace(asked, risk_owner="the steering committee"))
+
+
+def test_one_person_declared_what_failed_not_applicable():
+    """The run missed its bound, and the builder, alone of those who must sign, said that it did not matter."""
+    rule = criterion(signer_roles=(Role.SYSTEM_OWNER, Role.QUALITY), may_not_apply=True)
+    excuses = {
+        who: word(rule, who=who, role=role, claim=Claim.NOT_APPLICABLE)
+        for who, role in (("sam", Role.SYSTEM_OWNER), ("bob", Role.SYSTEM_OWNER), ("quinn", Role.QUALITY))
+    }
+    assert state(rule, excuses["sam"], excuses["quinn"]) is State.NOT_APPLICABLE
+    assert state(rule, excuses["quinn"]) is State.MISSING
+    assert state(rule, excuses["bob"], excuses["quinn"]) is State.MISSING
+    failing = run(rule, until=AT - 3 * DAY, estimates=FAIL)
+    assert state(rule, excuses["sam"], excuses["quinn"], failing) is State.NOT_SATISFIED
+
+
+@pytest.mark.parametrize("assurance", [Assurance.THIRD_PARTY, Assurance.SELF_ATTESTED])
+@pytest.mark.parametrize("control", [None, replace(CONTROL, failed=False)])
+def test_a_check_of_somebody_else_that_has_never_failed(assurance, control):
+    """The laboratory's instrument was believed because it was the laboratory's."""
+    rule = criterion(min_assurance=Assurance.SELF_ATTESTED)
+    assert state(rule, run(rule, assurance=assurance)) is State.SATISFIED
+    assert state(rule, run(rule, assurance=assurance, control=control)) is State.INDETERMINATE
+
+
+@pytest.mark.parametrize("count", [100, 101, 1_000, 10**12])
+def test_a_quorum_too_large_to_be_counted(count):
+    """A count in a policy, or a crowd of signers, stopped the service that decides."""
+    people = {f"p{n}": person(f"p{n}", Role.BUSINESS_OWNER) for n in range(300)}
+    rules = profile(gate=replace(GATE, quorum=(QuorumRule(role=Role.BUSINESS_OWNER, count=count),)))
+    basis_digest = judge(rules, [run(RULE)], people=people).basis_digest
+    signed = [signature(basis_digest, id_, index=n) for n, id_ in enumerate(people)]
+    decision = judge(rules, [run(RULE)], people=people, signatures=signed)
+    assert decision.outcome is (Outcome.OPEN if count == 100 else Outcome.CLOSED)
+    assert any("more than 100 signatures" in each.reason for each in decision.refused) == (count > 100)
+
+
+def test_an_interval_made_narrow_by_being_unsure_of_it():
+    """At ninety-five per cent it straddled the bound; stated at ten, it passed."""
+    narrow = auc(0.81, 0.83)
+    unsure = replace(narrow, interval=replace(narrow.interval, confidence=0.1))
+    assert state(RULE, run(RULE, estimates=(narrow,))) is State.SATISFIED
+    found = judge(profile(), [run(RULE, estimates=(unsure,))]).readings[0]
+    assert found.state is State.INDETERMINATE
+    assert "stated at too low a confidence" in found.reason

@@ -8,7 +8,7 @@ from roadworthy.domain.criterion import QuorumRule
 from roadworthy.domain.evidence import Meaning
 from roadworthy.domain.people import Role
 from roadworthy.domain.risk import Tier
-from roadworthy.gates.quorum import fill_seats
+from roadworthy.gates.quorum import fill_seats, overfull
 from unit.gates.gates_world import (
     AT,
     GATE,
@@ -76,6 +76,9 @@ def test_a_gate_that_asks_nobody_is_never_complete(quorum):
         ({"role": Role.QUALITY}, "does not hold the role quality"),
         ({"authenticated_at": AT - HOUR - timedelta(minutes=15, microseconds=1)}, "identity"),
         ({"authenticated_at": AT - HOUR + timedelta(microseconds=1)}, "identity"),
+        ({"reason": " "}, "gives no reason"),
+        ({"printed_name": "Sam"}, "shows the name 'Sam'"),
+        ({"components": ("key file",)}, "fewer than 2 components"),
     ],
 )
 def test_every_condition_is_needed(changes, why):
@@ -154,6 +157,20 @@ def test_the_surplus_is_reported():
     assert [each.reason for each in found.refused] == [
         "otto fills no seat as business_owner",
         "quinn fills no seat as quality",
+    ]
+
+
+@pytest.mark.parametrize(("first", "second", "sitting"), [(60, 40, [60, 40]), (60, 41, [60, 0]), (10**12, 2, [0, 2])])
+def test_seats_beyond_a_hundred_stay_empty(first, second, sitting):
+    """As many people as are asked for sign; above a hundred seats nobody is seated, and the gate goes on waiting."""
+    people = {f"p{n}": person(f"p{n}", OWNER, SYSTEM) for n in range(110)}
+    signed = [signature(BASIS, id_, role, index=n) for n, id_ in enumerate(people) for role in (OWNER, SYSTEM)]
+    gate = replace(GATE, quorum=(QuorumRule(role=OWNER, count=first), QuorumRule(role=SYSTEM, count=second)))
+    found = seats(signed, gate=gate, people=people)
+    assert [len(seat.signed_by) for seat in found.seats] == sitting
+    assert found.complete == (first + second <= 100)
+    assert [rule.count for rule in overfull(gate)] == [
+        n for n, sat in zip((first, second), sitting, strict=True) if not sat
     ]
 
 

@@ -7,6 +7,7 @@ from roadworthy.domain.criterion import Assurance, Kind
 from roadworthy.domain.decision import State
 from roadworthy.domain.evidence import Claim, Meaning, RunOutcome
 from roadworthy.domain.people import Role
+from roadworthy.domain.risk import Tier
 from roadworthy.domain.use_case import Part
 from unit.gates.gates_world import (
     AT,
@@ -16,6 +17,7 @@ from unit.gates.gates_world import (
     HOUR,
     PARTS,
     PASS,
+    USE_CASE,
     auc,
     criterion,
     judge,
@@ -29,6 +31,10 @@ from unit.gates.gates_world import (
 RULE = criterion()
 BOTH = criterion("T2", signer_roles=(Role.QUALITY,))
 OPTIONAL = criterion("T3", may_not_apply=True)
+
+
+def unsure(estimate, level):
+    return replace(estimate, interval=replace(estimate.interval, confidence=level))
 
 
 def reading(rule, *evidence, **changes):
@@ -290,7 +296,9 @@ def test_not_applicable_needs_a_signed_rationale():
     assert found.state is State.NOT_APPLICABLE
     assert found.reason == "Not applicable, says Dana as data_owner: I looked."
     assert found.expires_at == AT + 9 * DAY
-    assert state(OPTIONAL, rationale, run(OPTIONAL, until=AT - 2 * DAY, estimates=FAIL)) is State.NOT_APPLICABLE
+    failing = {"until": AT - 2 * DAY, "estimates": FAIL}
+    assert state(OPTIONAL, rationale, run(OPTIONAL, **failing)) is State.NOT_SATISFIED
+    assert state(OPTIONAL, rationale, run(OPTIONAL, inputs={}, **failing)) is State.NOT_APPLICABLE
 
 
 def test_a_later_miss_stands_against_a_rationale():
@@ -302,15 +310,89 @@ def test_a_later_miss_stands_against_a_rationale():
     long_rule = replace(OPTIONAL, signer_roles=(Role.DATA_OWNER,))
     pair = [word(long_rule, who="dana", role=Role.DATA_OWNER, claim=Claim.NOT_APPLICABLE, until=AT - 2 * DAY)]
     pair.append(run(long_rule, estimates=FAIL, until=AT - DAY, inputs={}))
-    assert state(long_rule, *pair) is State.STALE
+    assert state(long_rule, *pair) is State.MISSING
+    assert "does not excuse it: I looked" in reading(long_rule, *pair).reason
 
 
 def test_somebody_elses_no_stands_against_a_rationale():
-    """One signer excuses it, another says it is not met."""
+    """One signer excuses it, another says nothing, or that it is met, or that it is not."""
     rule = replace(signed_criterion("G1", Role.QUALITY, Role.DATA_OWNER), may_not_apply=True)
     excuse = word(rule, claim=Claim.NOT_APPLICABLE)
-    assert state(rule, excuse) is State.NOT_APPLICABLE
-    assert state(rule, excuse, word(rule, who="dana", role=Role.DATA_OWNER, claim=Claim.NOT_MET)) is State.NOT_SATISFIED
+    dana = {"who": "dana", "role": Role.DATA_OWNER, "until": AT - 2 * DAY}
+    assert state(rule, excuse) is State.MISSING
+    assert state(rule, excuse, word(rule, **dana)) is State.MISSING
+    assert state(rule, excuse, word(rule, claim=Claim.NOT_MET, **dana)) is State.NOT_SATISFIED
+    found = reading(rule, excuse, word(rule, claim=Claim.NOT_APPLICABLE, **dana))
+    assert (found.state, found.expires_at, len(found.evidence)) == (State.NOT_APPLICABLE, AT + 8 * DAY, 2)
+
+
+def test_a_builder_excuses_nothing_from_the_tier_of_independence_on():
+    """Bob built it and owns it; below that tier his rationale is as good as another's."""
+    rule = replace(OPTIONAL, owner_role=Role.SYSTEM_OWNER)
+    own = word(rule, who="bob", role=Role.SYSTEM_OWNER, claim=Claim.NOT_APPLICABLE)
+    assert only_refusal(rule, own) == "bob built this system and cannot excuse T3 at tier R3"
+    lower = judge(profile(rule, tier=Tier.R2), [own], use_case=replace(USE_CASE, tier=Tier.R2))
+    assert lower.readings[0].state is State.NOT_APPLICABLE
+
+
+@pytest.mark.parametrize("claim", [Claim.MET, Claim.NOT_APPLICABLE])
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"outcome": RunOutcome.ERROR}, "it was not completed (error)"),
+        ({"said": {"reason": "\n"}}, "it gives no reason"),
+        ({"said": {"printed_name": "Q."}}, "it shows the name 'Q.', but quinn is registered as 'Quinn'"),
+        ({"said": {"components": ("key file", "key file ", "")}}, "fewer than 2 components proved"),
+        ({"said": {"authenticated_at": AT - DAY - timedelta(minutes=15, microseconds=1)}}, "15 minutes"),
+        ({"said": {"authenticated_at": AT - DAY + timedelta(microseconds=1)}}, "15 minutes"),
+        ({"meaning": Meaning.REVIEWED}, "its meaning is reviewed, which is no yes"),
+        ({"meaning": Meaning.AUTHORED}, "its meaning is authored, which is no yes"),
+    ],
+)
+def test_a_yes_needs_due_form(claim, changes, why):
+    """One thing wrong, and it is refused with the reason."""
+    rule = signed_criterion(may_not_apply=True)
+    assert why in only_refusal(rule, word(rule, claim=claim, **changes))
+    assert state(rule, word(rule, claim=claim, **changes)) is State.MISSING
+
+
+def test_a_yes_in_due_form_counts():
+    """Approved is as good as responsible, and fifteen minutes are not more than fifteen minutes."""
+    said = {"authenticated_at": AT - DAY - timedelta(minutes=15)}
+    assert state(signed_criterion(), word(signed_criterion(), meaning=Meaning.APPROVED, said=said)) is State.SATISFIED
+
+
+def test_a_no_needs_no_form():
+    """Or a slip in it would leave the older yes standing."""
+    older = word(signed_criterion(), until=AT - 2 * DAY)
+    no = word(signed_criterion(), claim=Claim.NOT_MET, said={"reason": "", "printed_name": "Q.", "components": ()})
+    assert state(signed_criterion(), older, no) is State.NOT_SATISFIED
+
+
+@pytest.mark.parametrize(
+    ("level", "expected"),
+    [
+        (0.8, State.SATISFIED),
+        (1.0, State.SATISFIED),
+        (0.79, State.INDETERMINATE),
+        (1.01, State.INDETERMINATE),
+        (float("nan"), State.INDETERMINATE),
+    ],
+)
+def test_an_interval_decides_only_when_it_is_sure(level, expected):
+    """A narrow interval that is probably wrong proves nothing, nor does a level that is none."""
+    found = reading(RULE, run(RULE, estimates=(unsure(auc(), level),)))
+    assert found.state is expected
+    low = "Nothing can be told: auc is stated at too low a confidence."
+    assert (found.reason == low) == (expected is State.INDETERMINATE)
+
+
+def test_an_unsure_interval_hides_neither_a_miss_nor_an_ambiguity():
+    """A sure miss beside it stays one, and two estimates of one metric stay two."""
+    rule = criterion(acceptance=(predicate(), predicate("recall")))
+    pair = (unsure(auc(), 0.5), auc(0.1, 0.2, metric="recall"))
+    assert state(rule, run(rule, estimates=pair)) is State.NOT_SATISFIED
+    assert state(RULE, run(RULE, estimates=(auc(), unsure(auc(), 0.5)))) is State.INDETERMINATE
 
 
 def test_a_stale_rationale_of_an_owner_is_no_leg():
@@ -355,9 +437,10 @@ def test_evidence_is_matched_for_each_criterion_apart():
     assert both.refused[0].reason == "T9 is proven by other, not by quality; T8 is proven by third, not by quality"
 
 
-def test_a_third_party_needs_no_control_but_a_good_one():
+def test_a_third_party_needs_a_control_too():
     """Where the profile takes third-party evidence."""
     rule = criterion(min_assurance=Assurance.THIRD_PARTY)
     changes = {"assurance": Assurance.THIRD_PARTY, "estimates": PASS}
-    assert state(rule, run(rule, control=None, **changes)) is State.SATISFIED
+    assert state(rule, run(rule, **changes)) is State.SATISFIED
+    assert state(rule, run(rule, control=None, **changes)) is State.INDETERMINATE
     assert state(rule, run(rule, control=replace(CONTROL, failed=False), **changes)) is State.INDETERMINATE

@@ -5,6 +5,7 @@ import pytest
 from roadworthy.base.digest import digest_of
 from roadworthy.domain.people import Role
 from roadworthy.domain.risk import Tier
+from roadworthy.gates.esign import barred_builders
 from roadworthy.gates.waiver import waivers_in_force
 from unit.gates.gates_world import (
     AT,
@@ -15,6 +16,7 @@ from unit.gates.gates_world import (
     RELEASE,
     SUBJECT,
     TRUST,
+    USE_CASE,
     approval,
     criterion,
     envelope,
@@ -25,18 +27,19 @@ from unit.gates.gates_world import (
 )
 
 RULES = profile(criterion(), criterion("T2"), criterion("T3"), criterion("T4", waivable=frozenset({Tier.R1})))
-ADMITTED = frozenset({"sha256:x"})
+PROVEN = {"sha256:x": {"G1": AT + 40 * DAY}, "sha256:idle": {}, "sha256:own": {"T1": AT + 40 * DAY}}
 
 
-def standing(requests, approvals, *, rules=RULES, at=AT, people=PEOPLE):
+def standing(requests, approvals, *, rules=RULES, at=AT, people=PEOPLE, proven=PROVEN):
     return waivers_in_force(
         requests,
         approvals,
         profile=rules,
         subject=SUBJECT,
         people=people,
+        barred=barred_builders(rules, USE_CASE),
         trust=TRUST,
-        admitted_digests=ADMITTED,
+        proven_by=proven.get,
         at=at,
     )
 
@@ -69,7 +72,10 @@ def test_asked_by_one_and_approved_by_another_is_in_force():
         ({"risk_owner": ""}, "lacks"),
         ({"obligation": "\t"}, "lacks"),
         ({"compensating_evidence": ()}, "nothing shows"),
+        ({"risk_owner": "the team"}, "'the team' is not a registered person"),
         ({"compensating_evidence": ("sha256:x", "sha256:y")}, "not among the admitted"),
+        ({"compensating_evidence": ("sha256:x", "sha256:idle")}, "does not prove another criterion"),
+        ({"compensating_evidence": ("sha256:own",)}, "does not prove another criterion"),
         ({"requested_at": AT + HOUR}, "future"),
         ({"expires_at": AT}, "expired on"),
         ({"expires_at": AT + 30 * DAY}, "longer than the 30 days"),
@@ -114,6 +120,8 @@ def test_the_requester_signs():
         ({"approver": "olga"}, "does not hold the role quality"),
         ({"approver": "nobody"}, "does not hold the role quality"),
         ({"approver": "dana", "role": Role.DATA_OWNER}, "may not approve"),
+        ({"approver": "bob", "role": Role.BUSINESS_OWNER}, "bob built this system"),
+        ({"reason": " "}, "gives no reason"),
         ({"approved_at": AT + HOUR}, "future"),
     ],
 )
@@ -178,6 +186,23 @@ def test_of_two_for_one_criterion_the_one_that_ends_last_covers():
     for first, second in ((short, long), (long, short)):
         pair = [request(first, index=1), request(second, index=2)]
         assert standing(pair, [approval(short), approval(long, index=1)]).waivers == {"T1": long}
+
+
+def test_a_builder_may_approve_below_the_tier_of_independence():
+    """As at the gate itself."""
+    rules = replace(RULES, tier=Tier.R2)
+    assert refusals(waiver(), rules=rules, approver="bob", role=Role.BUSINESS_OWNER) == {}
+
+
+def test_it_ends_with_what_keeps_the_risk_down():
+    """Each piece of evidence must hold; one piece holds for as long as it proves any other criterion."""
+    proven = {
+        "sha256:x": {"T1": AT + 9 * DAY, "T2": AT + 2 * DAY, "T3": AT + 3 * DAY},
+        "sha256:y": {"T2": AT + 4 * DAY},
+    }
+    asked = waiver(compensating_evidence=tuple(proven))
+    assert standing([request(asked)], [approval(asked)], proven=proven).ends == {"T1": AT + 3 * DAY}
+    assert standing([request(waiver())], [approval(waiver())]).ends == {"T1": AT + 5 * DAY}
 
 
 def test_the_release_is_the_one_at_hand():

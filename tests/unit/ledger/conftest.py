@@ -12,16 +12,14 @@ from roadworthy.ledger.verify import Report, verify_bytes
 
 @pytest.fixture
 def story() -> LedgerStory:
-    """A ledger that holds: two keys, evidence, a signature, a waiver, an erased payload and a plain entry."""
+    """A ledger that holds: two keys, evidence, a signature, a waiver, a plain entry, erased."""
     told = LedgerStory().register()
     told.record("evidence.recorded", {"envelope": envelope(PRODUCER)})
     told.record("signature.added", {"envelope": envelope(ALICE, kind="application/vnd.example+json", payload=b"{}")})
     told.record("waiver.requested", {"envelope": envelope(ALICE, PRODUCER)})
     told.record("policy.adopted", {"envelope": None})
     told.record("gap.assigned", {"assignment": {"owner": "alice"}})
-    told.record("gap.assigned", {"assignment": {"owner": "bob"}})
-    told.payloads[6] = None
-    return told
+    return told.erase(6)
 
 
 @pytest.fixture(scope="session")

@@ -61,6 +61,11 @@ class LedgerStory:
         self.record("person.registered", {"person": {"id": "alice", "public_key": ALICE.public.hex}})
         return self.record("producer.registered", {"producer": {"id": "probe", "public_key": PRODUCER.public.hex}})
 
+    def erase(self, index: int) -> "LedgerStory":
+        """Erase a payload, and say so."""
+        self.payloads[index] = None
+        return self.record("payload.erased", {"index": index, "reason": "asked for"})
+
     def members(self) -> dict[str, bytes]:
         """The bundle's members, without the manifest."""
         return bundle_members(

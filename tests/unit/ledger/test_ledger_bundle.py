@@ -1,6 +1,8 @@
 """The container: the same bytes for the same contents, and every byte accounted for."""
 
 import io
+import os
+import stat
 import zipfile
 from pathlib import Path
 
@@ -30,6 +32,18 @@ def test_the_bytes_are_a_function_of_the_contents(tmp_path: Path) -> None:
     first = path.read_bytes()
     write_bundle(path, dict(reversed(MEMBERS.items())))
     assert path.read_bytes() == first == pack({**MEMBERS, MANIFEST: manifest_of(MEMBERS)})
+
+
+def test_the_file_is_for_its_owner_only(tmp_path: Path) -> None:
+    """Payloads stand in it in clear: mode 0600 whatever the mask, also over a file that everybody could read."""
+    path = tmp_path / "bundle.zip"
+    path.touch(0o644)
+    before = os.umask(0)
+    try:
+        write_bundle(path, MEMBERS)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
 def test_every_zip_reader_can_open_it() -> None:

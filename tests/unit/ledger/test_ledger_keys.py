@@ -98,6 +98,18 @@ def test_the_passphrase_must_be_right(tmp_path: Path) -> None:
             load_key(path, passphrase=passphrase)
 
 
+def test_a_passphrase_can_be_too_long(tmp_path: Path) -> None:
+    """The longest one works; beyond it nothing is written, and nothing is called wrong."""
+    path = tmp_path / "a.key"
+    with pytest.raises(InputError, match="1024 bytes"):
+        save_key(generate_key(), path, passphrase=b"x" * 1024)
+    assert not path.exists()
+    save_key(key_from_seed(SEED), path, passphrase=b"x" * 1023)
+    assert load_key(path, passphrase=b"x" * 1023).public == key_from_seed(SEED).public
+    with pytest.raises(InputError, match="1024 bytes"):
+        load_key(path, passphrase=b"x" * 1024)
+
+
 def test_other_files_are_no_keys(tmp_path: Path) -> None:
     """Nonsense, and a key of another algorithm."""
     path = tmp_path / "a.key"

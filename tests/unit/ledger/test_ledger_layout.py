@@ -58,6 +58,7 @@ SALT = "00" * 32
         {},
         None,
         {"erased": False},
+        {"erased": 1},
         {"erased": True, "salt": SALT},
         {"salt": SALT},
         {"salt": SALT, "payload": 1},

@@ -93,7 +93,7 @@ def test_changed_entries_are_named(story: LedgerStory, both: Both, what: str, re
     report = both(packed(members))
     assert {4, 5} & broken_steps(report)
     assert not {1, 2, 3} & broken_steps(report)
-    assert min(indexes(report)) == index
+    assert min(each.index for step in report.steps[3:5] for each in step.problems if each.index is not None) == index
 
 
 @pytest.mark.parametrize("what", CHANGES)
@@ -113,7 +113,7 @@ def test_a_cut_bundle_of_entries(story: LedgerStory, both: Both) -> None:
     members[ENTRIES] = members[ENTRIES][:-1]
     report = both(packed(members))
     assert any("ends inside entry 7" in problem.what for problem in report.problems)
-    assert min(indexes(report)) == 7
+    assert indexes(report) == {6, 7}, "the entry that was cut off had named 6 as erased"
     assert parse_entry_bundle(story.members()[ENTRIES]) == tuple(story.leaves)
 
 
@@ -258,12 +258,103 @@ def test_a_changed_payload_is_named(story: LedgerStory, both: Both) -> None:
 
 def test_erasing_is_allowed_but_not_of_a_key(story: LedgerStory, both: Both) -> None:
     """Erased evidence is counted; an erased registration leaves its signatures without a key."""
-    story.payloads[2] = None
-    report = both(packed(story.members()))
+    report = both(packed(story.erase(2).members()))
     assert report.holds
     assert report.erased == 2
-    story.payloads[0] = None
-    assert indexes(both(packed(story.members()))) == {3}
+    assert indexes(both(packed(story.erase(0).members()))) == {3}
+
+
+@pytest.mark.parametrize("index", [2, 5, 7])
+def test_an_erasure_that_no_entry_names_is_named(story: LedgerStory, both: Both, index: int) -> None:
+    """Marking needs no key, so the mark alone is a fault; also the mark of an erasure itself, and what it had named."""
+    report = both(packed({**story.members(), f"payloads/{index}.json": payload_member(None)}))
+    assert broken_steps(report) == {6}
+    assert indexes(report) == ({6, 7} if index == 7 else {index})
+    assert "no entry says that it was" in report.problems[0].what
+
+
+def test_an_erasure_of_what_is_still_there_is_named(story: LedgerStory, both: Both) -> None:
+    """The entry says that it is gone, and it is not."""
+    kept = story.payloads[5]
+    story.erase(5)
+    story.payloads[5] = kept
+    report = both(packed(story.members()))
+    assert (broken_steps(report), indexes(report)) == ({6}, {5})
+    assert "entry 8" in report.problems[0].what
+
+
+def test_erasing_twice_is_said_twice(story: LedgerStory, both: Both) -> None:
+    """Whoever asks again is on record again."""
+    assert both(packed(story.erase(6).members())).holds
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"index": 8, "reason": ""},
+        {"index": 9, "reason": ""},
+        {"index": -1, "reason": ""},
+        {"index": True, "reason": ""},
+        {"index": "6", "reason": ""},
+        {"index": 6, "reason": None},
+        {"index": 6},
+        {"index": 6, "reason": "", "more": 1},
+        b'{"index":6.0,"reason":""}',
+        b'{"index":2,"index":6,"reason":""}',
+        b"[]",
+        b"no JSON",
+    ],
+)
+def test_a_malformed_erasure_is_named(story: LedgerStory, both: Both, payload: Any) -> None:
+    """It names one earlier entry, and a reason; nothing can be erased in advance."""
+    report = both(packed(story.record("payload.erased", payload).members()))
+    assert (broken_steps(report), indexes(report)) == ({6}, {8})
+
+
+def test_an_erasure_of_a_later_entry_does_not_count(story: LedgerStory, both: Both) -> None:
+    """The one that names it must come after it."""
+    story.record("payload.erased", {"index": 9, "reason": "in advance"}).record("gap.assigned", {})
+    story.payloads[9] = None
+    assert indexes(both(packed(story.members()))) == {8, 9}
+
+
+def test_the_mark_of_erasure_has_one_form(story: LedgerStory, both: Both) -> None:
+    """One is not true, though it equals it in some languages."""
+    report = both(packed({**story.members(), "payloads/6.json": b'{"erased":1}'}))
+    assert (broken_steps(report), indexes(report)) == ({6}, {6})
+
+
+@pytest.mark.parametrize("spoil", [str.upper, lambda salt: " " + salt, lambda salt: salt[:2] + " " + salt[2:]])
+def test_a_salt_has_one_form(both: Both, spoil: Callable[[str], str]) -> None:
+    """The same bytes in another text are refused, by both."""
+    told = LedgerStory()
+    for _ in range(11):
+        told.record("note", {})
+    good = parse_canonical(told.members()["payloads/10.json"])
+    assert good["salt"] == "0a" * 32
+    member = canonical_bytes({**good, "salt": spoil(good["salt"])})
+    assert indexes(both(packed({**told.members(), "payloads/10.json": member}))) == {10}
+
+
+def test_a_name_that_occurs_twice_in_signed_json_is_found(both: Both) -> None:
+    """Two readers could take two values for it."""
+    told = LedgerStory().register()
+    twice = b'{"person":{"id":"bob","public_key":""},"person":{"id":"eve","public_key":""}}'
+    assert indexes(both(packed(told.record("person.registered", twice).members()))) == {2}
+
+
+def test_a_key_has_one_form(both: Both) -> None:
+    """Registered in capitals, it is not taken."""
+    told = LedgerStory().record("person.registered", {"person": {"id": "a", "public_key": ALICE.public.hex.upper()}})
+    assert indexes(both(packed(told.members()))) == {0}
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "blobs/ab", "blobs/" + "00" * 32, "blobs/deep/er", "manifest.json.bak"])
+def test_strangers_and_attachments_under_a_false_name_are_found(story: LedgerStory, both: Both, name: str) -> None:
+    """The manifest lists them, and still no bundle has them."""
+    report = both(packed({**story.members(), name: b"x"}))
+    assert broken_steps(report) == {2}
+    assert [problem.where for problem in report.problems] == [name]
 
 
 def test_a_signature_by_another_person_is_named(both: Both) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from ledger_story import ALICE, LOG, PRODUCER, LedgerStory, broken_steps, envelope, packed
 
+from roadworthy.base.digest import sha256_hex
 from roadworthy.ledger.checkpoint import CheckpointSigner
 from roadworthy.ledger.keys import key_from_seed
 from roadworthy.ledger.verify import SHOWN_PROBLEMS, Report, main, render, verify_bytes
@@ -49,12 +50,13 @@ def test_the_recorded_vector_is_made_again(story: LedgerStory, both: Both) -> No
     assert both(recorded, facts["vkey"]).holds
 
 
-def test_other_members_are_told_but_no_problem(story: LedgerStory, both: Both) -> None:
+def test_attachments_are_told_but_no_problem(story: LedgerStory, both: Both) -> None:
     """An attachment is listed in the manifest; the report says that the ledger does not vouch for it."""
-    report = both(packed({**story.members(), "blobs/ab": b"x"}))
+    name = f"blobs/{sha256_hex(b'x')}"
+    report = both(packed({**story.members(), name: b"x"}))
     assert report.holds
-    assert report.outside == ("blobs/ab",)
-    assert "1 members are no part of the ledger, such as blobs/ab" in render(report)
+    assert report.outside == (name,)
+    assert f"1 attachments are not in the ledger, such as {name}" in render(report)
 
 
 def test_a_key_counts_only_after_its_registration(both: Both) -> None:

@@ -5,6 +5,7 @@ from contextlib import closing
 
 import pytest
 
+from roadworthy.domain.record import RecordKind
 from roadworthy.kit.testing.store_suite import draft, write
 from roadworthy.ledger.keys import key_from_seed
 from roadworthy.store.engine import StoreKeys, open_store
@@ -29,9 +30,9 @@ def store(place, keys):
 
 @pytest.fixture
 def filled(store):
-    """Entries 0, 1, 2; the attachment ``attached`` came with entry 0."""
+    """Entries 0, 1, 2, of which 1 may be erased; the attachment ``attached`` came with entry 0."""
     write(store, draft(0), b"attached")
-    write(store, draft(1))
+    write(store, draft(1, kind=RecordKind.EVIDENCE_RECORDED))
     write(store, draft(2))
     return store
 

@@ -4,7 +4,7 @@ import pytest
 
 from roadworthy.base.digest import digest_bytes
 from roadworthy.base.errors import BundleBroken, LedgerBroken, MissingFile, SignatureBroken, StoreBroken
-from roadworthy.kit.testing.store_suite import PAYLOADS, draft, write
+from roadworthy.kit.testing.store_suite import LATER, PAYLOADS, draft, erase, write
 from roadworthy.ledger.bundle import write_bundle
 from roadworthy.ledger.checkpoint import CheckpointSigner
 from roadworthy.ledger.keys import key_from_seed
@@ -29,10 +29,10 @@ def test_a_bundle_reads_like_its_store(filled, path):
     """Records, prefixes, head, attachments and export are the same, an erased payload included."""
     for number, payload in enumerate(PAYLOADS, start=3):
         write(filled, draft(number, payload=payload))
-    filled.erase(1)
+    erase(filled, 1, at=LATER)
     write_bundle(path, dict(filled.export()))
     reader = BundleReader(path)
-    for until in (None, -1, 0, 2, 8, 99):
+    for until in (None, -1, 0, 2, 8, 9, 99):
         assert list(reader.records(until=until)) == list(filled.records(until=until))
     assert reader.head() == filled.head()
     assert reader.blob(digest_bytes(b"attached")) == b"attached"

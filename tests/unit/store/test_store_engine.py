@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import event
 
 from roadworthy.base.errors import LedgerBroken, MissingFile, SignatureBroken, StoreBroken
-from roadworthy.kit.testing.store_suite import draft, write
+from roadworthy.kit.testing.store_suite import LATER, draft, erase, write
 from roadworthy.ledger.keys import key_from_seed
 from roadworthy.store.engine import open_store
 
@@ -190,7 +190,7 @@ def test_what_is_erased_leaves_the_disk(filled, place):
         return [secret in on_disk for secret in secrets]
 
     assert found() == [True] * 4
-    filled.erase(1)
+    erase(filled, 1, at=LATER)
     assert found() == [False] * 4
     assert filled.records()[1].payload is None
 
@@ -201,8 +201,8 @@ def test_erasing_says_when_a_reader_keeps_the_log(filled, place):
         reader.execute("BEGIN")
         reader.execute("SELECT * FROM head").fetchall()
         with pytest.raises(StoreBroken, match="write-ahead log"):
-            filled.erase(1)
+            erase(filled, 1, at=LATER)
         reader.execute("ROLLBACK")
     assert filled.records()[1].payload is None
-    filled.erase(1)
+    erase(filled, 1, at=LATER)
     assert place.with_name("store.db-wal").stat().st_size == 0

@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from roadworthy.base.digest import sha256_hex
-from roadworthy.kit.testing.store_suite import START
+from roadworthy.kit.testing.store_suite import LATER as ERASED_AT
+from roadworthy.kit.testing.store_suite import START, erase
 from roadworthy.ledger.bundle import write_bundle
 from roadworthy.ledger.layout import parse_payload_member, parse_pinned
 from roadworthy.ledger.verify import verify_bundle
@@ -15,7 +16,7 @@ LATER = START + timedelta(days=1)
 
 def test_every_member_is_there(filled):
     """Checkpoint, key, tiles, entries, payloads, attachments, bookmark."""
-    filled.erase(1)
+    erase(filled, 1, at=ERASED_AT)
     members = dict(filled.export())
     attached = f"blobs/{sha256_hex(b'attached')}"
     assert sorted(members) == sorted(
@@ -26,9 +27,10 @@ def test_every_member_is_there(filled):
             "payloads/0.json",
             "payloads/1.json",
             "payloads/2.json",
+            "payloads/3.json",
             "pinned.json",
-            "tile/0/000.p/3",
-            "tile/entries/000.p/3",
+            "tile/0/000.p/4",
+            "tile/entries/000.p/4",
         ]
     )
     assert members[attached] == b"attached"

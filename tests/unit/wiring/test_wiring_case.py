@@ -226,3 +226,13 @@ def test_a_folder_is_no_file(project: Project, tmp_path: Path) -> None:
     project.edit("roadworthy.yaml", "model: models/model.json", "model: models")
     with pytest.raises(MissingFile):
         Workspace(project.manifest).proposal()
+
+
+@pytest.mark.parametrize("name", ["a\0b", "x" * 300, "circle/x"], ids=["NUL", "long", "circle"])
+def test_a_name_that_no_file_can_have_is_missing(tmp_path: Path, name: str) -> None:
+    """RW-102 where the operating system itself would refuse it, with a message of bearable length."""
+    (tmp_path / "circle").symlink_to(tmp_path / "circle")
+    with pytest.raises(MissingFile, match="no name of a file") as caught:
+        reading.existing(tmp_path, name, "release.model")
+    assert (caught.value.code, caught.value.where) == ("RW-102", "release.model")
+    assert len(caught.value.what) < 130

@@ -39,7 +39,7 @@ def test_keys_are_made_once_for_their_owner_only(tmp_path: Path) -> None:
     assert {path.name: mode(path) for path in (tmp_path / "w" / "keys").iterdir()} == dict.fromkeys(
         ("log.key", "producer.key", "payload.key"), 0o600
     )
-    assert [path.name for path in (tmp_path / "w").iterdir()] == ["keys"]
+    assert sorted(path.name for path in (tmp_path / "w").iterdir()) == [".gitignore", "keys"]
 
 
 def test_two_at_once_get_the_same_keys(tmp_path: Path) -> None:
@@ -47,7 +47,7 @@ def test_two_at_once_get_the_same_keys(tmp_path: Path) -> None:
     with ThreadPoolExecutor(max_workers=8) as pool:
         made = list(pool.map(machine_keys, [tmp_path / "w"] * 16))
     assert len({(keys.log.public.hex, keys.producer.public.hex, keys.payload) for keys in made}) == 1
-    assert [path.name for path in (tmp_path / "w").iterdir()] == ["keys"]
+    assert sorted(path.name for path in (tmp_path / "w").iterdir()) == [".gitignore", "keys"]
 
 
 def test_half_made_keys_are_never_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,8 +60,18 @@ def test_half_made_keys_are_never_seen(tmp_path: Path, monkeypatch: pytest.Monke
         patch.setattr(keyring, "salt_bytes", stop)
         with pytest.raises(KeyboardInterrupt):
             machine_keys(tmp_path / "w")
-    assert list((tmp_path / "w").iterdir()) == []
+    assert [path.name for path in (tmp_path / "w").iterdir()] == [".gitignore"]
     assert machine_keys(tmp_path / "w").payload
+
+
+def test_git_passes_over_the_folder_of_the_keys(tmp_path: Path) -> None:
+    """One hasty ``git add .`` must not publish them; what a user wrote there stays."""
+    machine_keys(tmp_path / "w")
+    assert (tmp_path / "w" / ".gitignore").read_text() == "*\n"
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x" / ".gitignore").write_text("keys\n")
+    machine_keys(tmp_path / "x")
+    assert (tmp_path / "x" / ".gitignore").read_text() == "keys\n"
 
 
 @pytest.mark.parametrize("lost", ["keys", "log.key", "producer.key", "payload.key"])

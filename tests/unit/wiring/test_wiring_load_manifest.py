@@ -95,3 +95,24 @@ def test_a_file_that_is_not_text_is_an_error(tmp_path: Path) -> None:
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ManifestError, match="UTF-8"):
         load_manifest(path)
+
+
+BOMB = "a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n"
+
+
+def test_aliases_are_refused_with_their_lines(tmp_path: Path) -> None:
+    """Before they unfold."""
+    with pytest.raises(ManifestError, match="line 2: file: Aliases are not allowed") as caught:
+        load_manifest(write(tmp_path, BOMB))
+    assert "line 3:" in caught.value.what
+
+
+ODD = ["a: 2026-13-01", "a: " + "9" * 5000, "[" * 3000, "a: !!int ''", "a: !!bool x", "a: !!timestamp x"]
+
+
+@pytest.mark.parametrize("text", ODD, ids=["date", "digits", "nesting", "int", "bool", "timestamp"])
+def test_whatever_cannot_be_read_is_an_error_of_ours(tmp_path: Path, text: str) -> None:
+    """RW-101, not a traceback: PyYAML lets errors of Python through."""
+    with pytest.raises(ManifestError, match="is not YAML") as caught:
+        load_manifest(write(tmp_path, text))
+    assert caught.value.code == "RW-101"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from roadworthy.base.errors import ManifestError
+from roadworthy.base.errors import ManifestError, MissingFile
 from roadworthy.wiring.openslo import ServiceLevel, read_openslo
 
 LATENCY = """\
@@ -102,3 +102,31 @@ def test_what_has_another_shape_is_left_alone(tmp_path: Path, text: str) -> None
     """And then there is no latency objective."""
     with pytest.raises(ManifestError, match="latency objective"):
         read_openslo(write(tmp_path, text))
+
+
+ODD = ["a: 2026-13-01", "a: " + "9" * 5000, "[" * 3000, "a: !!int ''", "a: !!bool x", "a: !!timestamp x"]
+
+
+@pytest.mark.parametrize("text", ODD, ids=["date", "digits", "nesting", "int", "bool", "timestamp"])
+def test_whatever_cannot_be_read_is_an_error_of_ours(tmp_path: Path, text: str) -> None:
+    """RW-101, not a traceback: PyYAML lets errors of Python through."""
+    with pytest.raises(ManifestError, match="is not YAML"):
+        read_openslo(write(tmp_path, text))
+
+
+def test_aliases_are_refused(tmp_path: Path) -> None:
+    """Before they unfold."""
+    with pytest.raises(ManifestError, match="line 2: file: Aliases are not allowed"):
+        read_openslo(write(tmp_path, "a: &a [x, x]\nb: [*a, *a]\n"))
+
+
+def test_a_latency_beyond_any_float_is_refused(tmp_path: Path) -> None:
+    """An integer of YAML has no largest value."""
+    with pytest.raises(ManifestError, match="no latency"):
+        read_openslo(write(tmp_path, ONE % ("thresholdMetric", f"target: 0.99, value: 1{'0' * 400}")))
+
+
+def test_a_file_that_cannot_be_read_is_said(tmp_path: Path) -> None:
+    """RW-102."""
+    with pytest.raises(MissingFile):
+        read_openslo(tmp_path)

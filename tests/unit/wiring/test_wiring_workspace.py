@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from roadworthy.actions.registration import PRODUCER_ID
 from roadworthy.base.errors import (
     ClockWentBack,
     LooseningRefused,
@@ -15,7 +16,7 @@ from roadworthy.base.errors import (
 )
 from roadworthy.domain.record import RecordKind
 from roadworthy.wiring.inspection import Watcher, inspect
-from roadworthy.wiring.workspace import PRODUCER_ID, Workspace
+from roadworthy.wiring.workspace import Workspace
 from small_project import Project
 
 AT = datetime(2026, 11, 21, 12, tzinfo=UTC)

@@ -10,14 +10,16 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from roadworthy.base.canonical import canonical_bytes, parse_json
 from roadworthy.base.clock import format_instant
 from roadworthy.base.digest import digest_bytes
-from roadworthy.base.errors import ClockWentBack, StoreBroken
+from roadworthy.base.errors import ClockWentBack, PolicyRefusal, StoreBroken
 from roadworthy.base.ids import salt_bytes
 from roadworthy.domain.decision import LedgerHead
-from roadworthy.domain.record import Draft, Receipt, Record
+from roadworthy.domain.record import Draft, Receipt, Record, RecordKind
+from roadworthy.ports.unit_of_work import NEVER_ERASED
 
 Sign = Callable[[int, bytes], str]
 """From size and root to the signed note."""
@@ -99,13 +101,28 @@ class MemoryStore:
                 raise StoreBroken("A unit of work ended without an entry.", remedy="Append exactly one.")
             self._disk.blobs.update(unit.blobs)
             self._disk.rows.append(unit.appended)
+            if unit.erased is not None:
+                self._disk.rows[unit.erased] = replace(self._disk.rows[unit.erased], secret=None)
 
-    def erase(self, index: int) -> None:
+    def erase(self, index: int, *, actor: str, at: datetime, reason: str) -> Receipt:
         """See ``ports.unit_of_work.Store.erase``."""
-        with self._disk.lock:
-            if not 0 <= index < len(self._disk.rows):
+        with self.unit_of_work() as unit:
+            if not 0 <= index < unit.head().size:
                 raise StoreBroken(f"There is no entry {index}.", remedy="Give an index below the size.")
-            self._disk.rows[index] = replace(self._disk.rows[index], secret=None)
+            record = unit.records()[index]
+            if record.kind in NEVER_ERASED:
+                raise PolicyRefusal(f"A {record.kind.value} is never erased.", remedy="Leave it.")
+            erasure = Draft(
+                kind=RecordKind.PAYLOAD_ERASED,
+                at=at,
+                actor=actor,
+                use_case_id=record.use_case_id,
+                subject=str(index),
+                payload={"index": index, "reason": reason},
+            )
+            receipt = unit.append(erasure)
+            unit.erased = index
+        return receipt
 
 
 class MemoryUnitOfWork:
@@ -120,6 +137,7 @@ class MemoryUnitOfWork:
         self._store = store
         self._rows = rows
         self.appended: _Row | None = None
+        self.erased: int | None = None
         self.blobs: dict[str, bytes] = {}
 
     def records(self, *, until: int | None = None) -> Sequence[Record]:

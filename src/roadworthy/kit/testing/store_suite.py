@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 
 from roadworthy.base.digest import digest_bytes
-from roadworthy.base.errors import ClockWentBack, StoreBroken
+from roadworthy.base.errors import ClockWentBack, PolicyRefusal, StoreBroken
 from roadworthy.domain.record import Draft, Receipt, Record, RecordKind
-from roadworthy.ports.unit_of_work import Store, UnitOfWork
+from roadworthy.ports.unit_of_work import NEVER_ERASED, Store, UnitOfWork
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+LATER = START + timedelta(hours=1)
 Opener = Callable[[], Store]
 
 PAYLOADS: tuple[dict[str, Any], ...] = (
@@ -29,11 +30,18 @@ PAYLOADS: tuple[dict[str, Any], ...] = (
 )
 
 
-def draft(number: int, *, payload: Mapping[str, Any] | None = None, at: datetime | None = None) -> Draft:
+def draft(
+    number: int,
+    *,
+    payload: Mapping[str, Any] | None = None,
+    at: datetime | None = None,
+    kind: RecordKind | None = None,
+) -> Draft:
     """The draft of that number: all its members differ from its neighbours', and its instant is ``number`` seconds on."""
-    kinds = list(RecordKind)
+    # An erasure is the store's own to write: a verifier asks what it names.
+    kinds = [each for each in RecordKind if each is not RecordKind.PAYLOAD_ERASED]
     return Draft(
-        kind=kinds[number % len(kinds)],
+        kind=kind or kinds[number % len(kinds)],
         at=START + timedelta(seconds=number) if at is None else at,
         actor=f"actor-{number}",
         use_case_id=f"use-case-{number % 3}",
@@ -48,6 +56,11 @@ def write(store: Store, one: Draft, *blobs: bytes) -> Receipt:
         for data in blobs:
             unit.put_blob(data)
         return unit.append(one)
+
+
+def erase(store: Store, index: int, *, at: datetime) -> Receipt:
+    """Erase with an actor and a reason that the tests know."""
+    return store.erase(index, actor="eraser", at=at, reason="asked for")
 
 
 def last_words(unit: UnitOfWork, one: Draft, data: bytes) -> None:
@@ -289,24 +302,55 @@ class StoreSuite:
         assert write(store, drafts[3]).index == 3
 
     def test_9_an_erased_payload_reads_as_erased(self, opened: Opener) -> None:
-        """Only that payload is gone, for every reader; head and proofs are as before; erasing again does no harm."""
+        """Only that payload is gone, for every reader, and proofs hold; erasing again does no harm."""
         store = opened()
-        for number in range(3):
-            write(store, draft(number))
-        head = store.head()
-        store.erase(1)
-        store.erase(1)
+        one = draft(1, kind=RecordKind.EVIDENCE_RECORDED)
+        for each in (draft(0), one, draft(2)):
+            write(store, each)
+        for size in (4, 5):
+            assert erase(store, 1, at=LATER).size == store.head().size == size
+            assert self.erased_in(dict(store.export())) == 1
         records = opened().records()
-        assert [record.payload for record in records] == [{"number": 0}, None, {"number": 2}]
-        assert (records[1].actor, records[1].at) == (draft(1).actor, draft(1).at)
-        assert store.head() == head
-        assert self.erased_in(dict(store.export())) == 1
-        assert write(store, draft(3)).index == 3
+        assert [record.payload for record in records[:3]] == [{"number": 0}, None, {"number": 2}]
+        assert (records[1].actor, records[1].at) == (one.actor, one.at)
+        assert write(store, draft(5, at=LATER)).index == 5
+
+    def test_9_an_erasure_is_on_record(self, store: Store) -> None:
+        """Which, who, when, why, and for which use case; the receipt is that entry's."""
+        write(store, draft(1, kind=RecordKind.WAIVER_APPROVED))
+        receipt = erase(store, 0, at=LATER)
+        assert drafted(store.records()[receipt.index]) == Draft(
+            kind=RecordKind.PAYLOAD_ERASED,
+            at=LATER,
+            actor="eraser",
+            use_case_id=draft(1).use_case_id,
+            subject="0",
+            payload={"index": 0, "reason": "asked for"},
+        )
+
+    def test_9_what_everything_rests_on_stays(self, store: Store) -> None:
+        """Who is registered, what was decided by which rules, and what was erased: refused, and nothing is left behind."""
+        lasting = sorted(NEVER_ERASED - {RecordKind.PAYLOAD_ERASED}, key=lambda kind: kind.value)
+        for number, kind in enumerate([*lasting, RecordKind.GAP_DEFERRED]):
+            write(store, draft(number, kind=kind))
+        erase(store, len(lasting), at=LATER)
+        before = (store.head(), list(store.records()))
+        for index in (*range(len(lasting)), len(lasting) + 1):
+            with pytest.raises(PolicyRefusal):
+                erase(store, index, at=LATER)
+        assert (store.head(), list(store.records())) == before
+
+    def test_9_an_erasure_that_cannot_be_recorded_erases_nothing(self, store: Store) -> None:
+        """Both in one transaction: a clock that went back leaves the payload where it is."""
+        write(store, draft(1, kind=RecordKind.EVIDENCE_RECORDED))
+        with pytest.raises(ClockWentBack):
+            erase(store, 0, at=START)
+        assert (store.head().size, store.records()[0].payload) == (1, {"number": 1})
 
     @pytest.mark.parametrize("index", [-1, 1, 2**40])
     def test_9_erasing_needs_an_entry(self, store: Store, index: int) -> None:
         """There is nothing to erase before the first entry and after the last."""
-        write(store, draft(0))
+        write(store, draft(0, kind=RecordKind.EVIDENCE_RECORDED))
         with pytest.raises(StoreBroken):
-            store.erase(index)
-        assert store.records()[0].payload == {"number": 0}
+            erase(store, index, at=LATER)
+        assert (store.head().size, store.records()[0].payload) == (1, {"number": 0})
