@@ -1,0 +1,83 @@
+"""The demo, told whole but for its load test, which takes a minute by design."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from roadworthy.base.errors import InputError
+from roadworthy.cli import app
+from roadworthy.cli.app import execute
+from roadworthy.cli.demo import tell
+
+QUICK = ("D1", "D2", "D4", "D9", "D14", "T14", "T16")
+
+
+def test_the_story_is_told_by_the_commands_themselves(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Everything that was planted is found, the repair turns what it touches, and the bundle verifies."""
+    typed: list[tuple[str, int]] = []
+
+    def run(words: Sequence[str]) -> int:
+        given = [words[0], *QUICK, *words[1:]] if words[0] == "inspect" else list(words)
+        code = execute(given)
+        typed.append((words[0], code))
+        return code
+
+    folder = tmp_path / "demo"
+    tell(run, folder)
+    told = capsys.readouterr().out
+    expected = [
+        ("tier", 0),
+        ("inspect", 1),
+        *[("person", 0)] * 3,
+        ("sign", 0),
+        ("gaps", 0),
+        ("gate", 1),
+        ("inspect", 1),
+        ("sign", 0),
+        ("gate", 1),
+        ("report", 0),
+        ("export", 0),
+        ("verify", 0),
+    ]
+    assert typed == expected
+    assert "NOT FOUND" not in told
+    assert "site-c: 85 rows converted from millimetres to micrometres" in told
+    assert "CLOSED" in told
+    for name in ("report.html", "bundle.zip", "roadworthy.yaml", "truth.json"):
+        assert (folder / name).stat().st_size > 0
+
+
+def test_a_folder_that_is_not_a_demo_is_left_alone(tmp_path: Path) -> None:
+    """RW-100, and not one file less."""
+    (tmp_path / "thesis.txt").write_text("ten years", encoding="utf-8")
+    with pytest.raises(InputError, match="holds no demo"):
+        tell(lambda words: 0, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_an_earlier_demo_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command makes room for itself, and is loaded only when it is asked for."""
+    folder = tmp_path / "demo"
+    folder.mkdir()
+    (folder / ".roadworthy-demo").touch()
+    (folder / "report.html").write_text("old", encoding="utf-8")
+    monkeypatch.setattr("roadworthy.cli.demo.write_demo", _stop)
+    assert execute(["demo", "--dir", str(folder)]) == InputError.exit_code
+    assert [path.name for path in folder.iterdir()] == [".roadworthy-demo"]
+
+
+def _stop(*_: object, **__: object) -> None:
+    raise InputError("Far enough.", remedy="Nothing.")
+
+
+@pytest.mark.parametrize(("code", "said"), [(0, ""), (app.INTERRUPTED, "Stopped. What had finished is on record")])
+def test_run_leaves_with_the_code_and_says_when_it_was_stopped(
+    code: int, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Ctrl-C is no error, but a reader should know what became of their work."""
+    monkeypatch.setattr(app, "execute", lambda arguments: code)
+    with pytest.raises(SystemExit) as left:
+        app.run(["gate"])
+    assert left.value.code == code
+    assert said in capsys.readouterr().err
