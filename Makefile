@@ -39,7 +39,8 @@ check: $(STAMP) ## lint, format, types, import contracts, house rules
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -q tests/house
+	@mkdir -p build
+	$(BIN)/python -m pytest -q tests/house --record=build/house.json
 
 # The servers that a bench runs against stand beside it.
 BENCHES := $(filter-out %_server.py, $(wildcard tests/bench/*.py))
