@@ -5,6 +5,7 @@ and ``erased_in``. It knows nothing about how the backend works; what only one b
 """
 
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -85,28 +86,28 @@ class Abandoned(Exception):
     """Raised by a test to leave a unit of work."""
 
 
-class StoreSuite:
+class StoreSuite(ABC):
     """The conformance suite; see the module."""
 
+    @abstractmethod
     def open(self, place: Path) -> Store:
         """Open the store at this place, made there if there is none; several may be open at one place."""
-        raise NotImplementedError
 
+    @abstractmethod
     def close(self, store: Store) -> None:
         """Let go of a store."""
-        raise NotImplementedError
 
+    @abstractmethod
     def die_inside_a_unit(self, place: Path, drafts: Sequence[Draft], data: bytes) -> Sequence[Receipt]:
         """Write all drafts but the last; die in the last one's unit, after append and ``put_blob(data)``.
 
         Returns:
             What was acknowledged before.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def erased_in(self, members: Mapping[str, bytes]) -> int:
         """Verify the members as an auditor would, failing on any problem; returns how many payloads were erased."""
-        raise NotImplementedError
 
     @pytest.fixture
     def place(self, tmp_path: Path) -> Path:
