@@ -49,12 +49,15 @@ bench: $(STAMP) ## measure; tables on the screen, JSON under build/bench
 	@mkdir -p build/bench
 	@set -e; for script in $(BENCHES); do echo "== $$script"; $(BIN)/python "$$script"; done
 
+# Small enough for every developer; the others (Spark, Inspect) live in the second environment.
+DEV_EXTRAS := --extra entities --extra postgres --extra retrieval
 LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
         --no-emit-index-url --no-header
 
 lock: $(STAMP) ## recompile requirements/*.txt from pyproject.toml
 	$(LOCK) -o requirements/run.txt
-	$(LOCK) --group dev -o requirements/dev.txt
+	$(LOCK) --group dev $(DEV_EXTRAS) -o requirements/dev.txt
+	$(LOCK) --group dev --all-extras -o requirements/full.txt
 
 clean: ## remove what the other targets made, the environment included
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -161,6 +161,12 @@ class TierAnswersError(InputError):
     code = "RW-116"
 
 
+class EngineRefused(InputError):
+    """An engine cannot compute something exactly, so it does not compute it at all."""
+
+    code = "RW-117"
+
+
 class EvidenceError(RoadworthyError):
     """What was observed cannot count as evidence."""
 

@@ -27,6 +27,7 @@ class Part(Enum):
     INFRASTRUCTURE = "infrastructure"
     PILOT_DATA = "pilot_data"
     PRODUCTION_DATA = "production_data"
+    TRAINING_DATA = "training_data"
     PEOPLE = "people"
     PACKS = "packs"
 

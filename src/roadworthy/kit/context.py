@@ -13,7 +13,7 @@ class DataSource:
     """One data set.
 
     Attributes:
-        name: ``pilot`` or ``production``.
+        name: ``pilot``, ``production`` or ``training``.
         pattern: absolute path; may hold wildcards.
         contract: absolute path of its ODCS file; None when it has none.
         label: column that holds the true outcome; None when there is none.
@@ -21,6 +21,10 @@ class DataSource:
         features: columns that the model takes, in its order.
         key: column that identifies a row; None when none does.
         known_at: by column, the step of the workflow at which its value is known.
+        cluster: column that names the independent unit (patient, document); None when every row is one.
+        acquisition: columns that tell where and how a row was made (site, scanner, batch), whether or not the model
+            takes them.
+        time: column with the instant of a row; None when there is none.
     """
 
     name: str
@@ -31,6 +35,9 @@ class DataSource:
     features: tuple[str, ...]
     key: str | None
     known_at: Mapping[str, str]
+    cluster: str | None = None
+    acquisition: tuple[str, ...] = ()
+    time: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +101,8 @@ class CheckContext:
         target: the endpoint, or None.
         quality: the quality needed, or None.
         at: the one instant of this inspection.
+        steps: of a case's life, in order; empty when the manifest names none.
+        decided_at: the step at which the output is used; "" when the manifest names none.
         seed: of every random choice.
         workdir: an empty folder for temporary files.
     """
@@ -110,3 +119,5 @@ class CheckContext:
     at: datetime
     seed: int
     workdir: Path
+    steps: tuple[str, ...] = ()
+    decided_at: str = ""

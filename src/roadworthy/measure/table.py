@@ -12,7 +12,7 @@ Rules kept here:
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -88,12 +88,45 @@ class Table:
         """
         cursor = self._connection.cursor()
         try:
-            kinds = {statement.type for statement in cursor.extract_statements(sql)}
-            if kinds != {duckdb.StatementType.SELECT}:
-                raise _bad_query(self.name, "it is not a SELECT")
-            return cursor.execute(sql, list(parameters)).fetchall()
+            return self._select(cursor, sql, parameters).fetchall()
         except (duckdb.ProgrammingError, duckdb.DataError, duckdb.PermissionException) as error:
             raise _bad_query(self.name, _first_line(error)) from error
+        except duckdb.Error as error:
+            raise _unreadable(self.name, error) from error
+        finally:
+            cursor.close()
+
+    def arrow(self, sql: str, parameters: Sequence[object] = ()) -> pa.Table:
+        """As ``query``, for results of many rows.
+
+        Raises:
+            ContractError: the statement or its use of columns is not valid (RW-106).
+            UnreadableData: the file broke or changed while it was read (RW-103).
+        """
+        cursor = self._connection.cursor()
+        try:
+            return self._select(cursor, sql, parameters).to_arrow_table()
+        except (duckdb.ProgrammingError, duckdb.DataError, duckdb.PermissionException) as error:
+            raise _bad_query(self.name, _first_line(error)) from error
+        except duckdb.Error as error:
+            raise _unreadable(self.name, error) from error
+        finally:
+            cursor.close()
+
+    def batches(self, names: Sequence[str], *, rows: int = 1 << 18) -> Iterator[pa.RecordBatch]:
+        """The rows in batches, in no promised order, for what does not depend on it.
+
+        Raises:
+            ContractError: no such column (RW-106).
+            UnreadableData: the file broke or changed while it was read (RW-103).
+        """
+        for name in names:
+            self.type_of(name)
+        cursor = self._connection.cursor()
+        try:
+            # Without a column there are still rows to count.
+            selection = ", ".join(quote(name) for name in names) or ROW
+            yield from cursor.execute(f"SELECT {selection} FROM {_VIEW}").to_arrow_reader(rows)
         except duckdb.Error as error:
             raise _unreadable(self.name, error) from error
         finally:
@@ -126,6 +159,14 @@ class Table:
             raise _unreadable(self.name, error) from error
         finally:
             cursor.close()
+
+    def _select(
+        self, cursor: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[object]
+    ) -> duckdb.DuckDBPyConnection:
+        kinds = {statement.type for statement in cursor.extract_statements(sql)}
+        if kinds != {duckdb.StatementType.SELECT}:
+            raise _bad_query(self.name, "it is not a SELECT")
+        return cursor.execute(sql, list(parameters))
 
     def empty_columns(self) -> tuple[str, ...]:
         """The columns that hold nothing but nulls."""

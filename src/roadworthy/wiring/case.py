@@ -114,6 +114,8 @@ def subject_of(manifest: Manifest, root: Path, packs: tuple[PackRef, ...], level
     release = Release(parts=dict(parts))
     parts[Part.PILOT_DATA] = _data_digest(manifest.data.pilot, root)
     parts[Part.PRODUCTION_DATA] = _data_digest(manifest.data.production, root)
+    if manifest.data.training is not None:
+        parts[Part.TRAINING_DATA] = _data_digest(manifest.data.training, root)
     parts[Part.PEOPLE] = digest_of(
         {"owners": manifest.use_case.owners.model_dump(), "builders": sorted(manifest.use_case.builders)}
     )
@@ -122,7 +124,8 @@ def subject_of(manifest: Manifest, root: Path, packs: tuple[PackRef, ...], level
 
 
 def _data_blocks(manifest: Manifest) -> dict[str, DataBlock]:
-    return {"pilot": manifest.data.pilot, "production": manifest.data.production}
+    blocks = {"pilot": manifest.data.pilot, "production": manifest.data.production}
+    return blocks if manifest.data.training is None else {**blocks, "training": manifest.data.training}
 
 
 def _data_digest(block: DataBlock, root: Path) -> str:
@@ -130,7 +133,7 @@ def _data_digest(block: DataBlock, root: Path) -> str:
 
 
 def data_sources(manifest: Manifest, root: Path) -> dict[str, DataSource]:
-    """Both data sets, by name, as checks see them."""
+    """The data sets, by name, as checks see them."""
     return {
         name: DataSource(
             name=name,
@@ -141,6 +144,9 @@ def data_sources(manifest: Manifest, root: Path) -> dict[str, DataSource]:
             features=tuple(block.features),
             key=block.key,
             known_at=dict(block.known_at),
+            cluster=block.cluster,
+            acquisition=tuple(block.acquisition),
+            time=block.time,
         )
         for name, block in _data_blocks(manifest).items()
     }

@@ -38,11 +38,19 @@ class UseCaseBlock(_Block):
     title: str = Field(min_length=1, description="For people.")
     intended_use: str = Field(min_length=1, description="What it does, for whom, and who decides.")
     decision: str = Field(min_length=1, description="The decision that its output supports.")
+    steps: list[str] = Field(default=[], description="Steps in the life of a case, in order; data.*.known_at uses them.")
+    decided_at: str | None = Field(default=None, description="The step at which the output is used.")
     owners: Owners
     builders: list[str] = Field(
         default=[], description="Ids of the people who built it; from R3 on they cannot approve it."
     )
     tier: str = Field(description="File with the 24 factual answers; the tier is computed from them.")
+
+    @model_validator(mode="after")
+    def _decision_is_a_step(self) -> Self:
+        if self.decided_at is not None and self.decided_at not in self.steps:
+            raise ValueError("decided_at is none of steps")
+        return self
 
 
 class ReleaseBlock(_Block):
@@ -66,13 +74,17 @@ class DataBlock(_Block):
     key: str | None = Field(default=None, description="Column that identifies a row.")
     features: list[str] = Field(default=[], description="Columns that the model takes, in its order.")
     known_at: dict[str, str] = Field(default={}, description="By column, the step at which its value is known.")
+    cluster: str | None = Field(default=None, description="Column with the independent unit, such as the patient.")
+    acquisition: list[str] = Field(default=[], description="Columns that tell where and how a row was made.")
+    time: str | None = Field(default=None, description="Column with the instant of the row.")
 
 
 class DataSets(_Block):
-    """The curated pilot set and the production-representative set."""
+    """The curated pilot set, the production-representative set and, where it is known, what the model learnt from."""
 
     pilot: DataBlock
     production: DataBlock
+    training: DataBlock | None = None
 
 
 class PeakBlock(_Block):

@@ -233,6 +233,8 @@ class Workspace:
             at=at,
             seed=seed,
             workdir=workdir,
+            steps=tuple(self.manifest.use_case.steps),
+            decided_at=self.manifest.use_case.decided_at or "",
         )
 
     def decide(self, at: datetime) -> Decision:
