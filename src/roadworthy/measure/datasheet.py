@@ -1,18 +1,25 @@
 """The seven questions about a data set, each answered by a test that runs. Owns the questions and their tests.
 
-A datasheet in prose is believed; this one is checked: files are hashed, rules are executed, links are followed. A
-question counts as answered only when its test found what the contract declares.
+A datasheet in prose is believed; this one is checked: files are hashed, rules and claims are executed, lineage events and
+links are followed. A question counts as answered only when its test found what the contract declares.
 
-Rules kept here: every unanswered question comes with the one thing to do; quality that is *bad* is still an answer
-(another criterion judges it), quality that was not measured is none.
+Rules kept here:
+1. Every unanswered question comes with the one thing to do.
+2. Quality that is *bad* is still an answer (another criterion judges it); quality that was not measured, or too long ago,
+   is none, and neither is a claim, a code list or a direction that the data contradicts: the datasheet would be wrong.
+3. Lineage and the passport's declarations only ask for more: with them, each question needs all that it needs without.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from roadworthy.base.clock import format_instant, parse_instant
 from roadworthy.base.errors import ContractError, InstantError, MissingFile
+from roadworthy.measure.passport.claims import ClaimResult, run_claims, run_codings
+from roadworthy.measure.passport.declared import Declarations
+from roadworthy.measure.passport.lineage import Lineage, Run
+from roadworthy.measure.passport.openlineage import Name
 from roadworthy.measure.quality import QualityReport, Verdict
 from roadworthy.measure.rule import Contract, Limitation, Member, Source
 from roadworthy.measure.table import Table, file_digest, quote, table_digest
@@ -47,6 +54,9 @@ class Subject:
         use_case_id: the use case that wants to use the data.
         intended_use: its intended use, word for word.
         release_data_sha256: the digest of the data in the release manifest; "" when the release names none.
+        declared: the passport's part of the contract; None when it is not asked for.
+        lineage: the graph of lineage events; None when there are none.
+        max_age_s: how old the assessment may be, in seconds; None for any age.
     """
 
     table: Table
@@ -56,6 +66,9 @@ class Subject:
     use_case_id: str
     intended_use: str
     release_data_sha256: str
+    declared: Declarations | None = None
+    lineage: Lineage | None = None
+    max_age_s: float | None = None
 
 
 def answer_datasheet(subject: Subject) -> tuple[Answer, ...]:
@@ -65,6 +78,11 @@ def answer_datasheet(subject: Subject) -> tuple[Answer, ...]:
         MissingFile: the data files themselves are gone (RW-102).
     """
     return tuple(ask(subject) for ask in _QUESTIONS)
+
+
+def score_share(answers: Sequence[Answer]) -> float:
+    """The share of questions whose test passed, in [0, 1]; 0 without questions."""
+    return sum(answer.answered for answer in answers) / len(answers) if answers else 0.0
 
 
 def ask_origin(subject: Subject) -> Answer:
@@ -79,7 +97,18 @@ def ask_origin(subject: Subject) -> Answer:
     checked = [source for source in sources if source.path is not None]
     if not checked:
         return _open(question, "No origin has a path and a digest.", "Add path and sha256 to a source.")
-    return _closed(question, f"{len(sources)} origins, {len(checked)} with a digest that its file has.")
+    found = f"{len(sources)} origins, {len(checked)} with a digest that its file has."
+    named = _in_lineage(subject)
+    if named is None:
+        return _closed(question, found)
+    upstream = named[0].upstream(named[1])
+    if not upstream:
+        return _open(
+            question,
+            f"No lineage event says what {named[1].text} was made from.",
+            "Send run events with inputs, or correct the name of the data set.",
+        )
+    return _closed(question, f"{found} Lineage: from {', '.join(item.text for item in upstream)}.")
 
 
 def ask_author(subject: Subject) -> Answer:
@@ -116,6 +145,8 @@ def ask_transformations(subject: Subject) -> Answer:
             f"The data has the digest {digest[:12]}, declared is {provenance.output_sha256[:12]}.",
             "Run the transformations again, or declare the new digest.",
         )
+    if problem := _run_problem(subject, digest):
+        return _open(question, problem, "Run the job again, or send the event of the run that made this data.")
     declared = provenance.transformations or f"of {', '.join(columns)}"
     return _closed(question, f"{declared} The result has the declared digest {digest[:12]}.")
 
@@ -135,6 +166,11 @@ def ask_version(subject: Subject) -> Answer:
             f"The release uses {subject.release_data_sha256[:12]}, this is {digest[:12]}.",
             "Make a new release with this data, or go back to the data of the release.",
         )
+    named = _in_lineage(subject)
+    live = named[0].versions_in_use(named[1]) if named else ()
+    if len(live) > 1:
+        users = "; ".join(f"{use.version[:19]} by {', '.join(job.text for job in use.jobs)}" for use in live)
+        return _open(question, f"{len(live)} versions are live: {users}.", "Move every job to one version.")
     return _closed(question, f"Contract {contract.version}, data {digest[:12]}, as in the release.")
 
 
@@ -153,10 +189,16 @@ def ask_quality(subject: Subject) -> Answer:
             return _open(question, f"The contract is newer ({created}) than the checks.", "Run the checks again.")
     except InstantError as error:
         return _open(question, error.what, error.remedy)
+    if subject.max_age_s is not None and report.assessed_at < subject.at - timedelta(seconds=subject.max_age_s):
+        return _open(question, f"The checks are of {format_instant(report.assessed_at)}.", "Run the checks again.")
+    claims = _claims(subject)
+    wrong = [result for result in claims if result.verdict is not Verdict.MET]
+    if wrong:
+        said = "; ".join(f"{result.claim}: {result.found}" for result in wrong)
+        return _open(question, f"{len(wrong)} of {len(claims)} claims do not hold: {said}.", wrong[0].remedy)
     met = sum(result.verdict is Verdict.MET for result in told)
-    return _closed(
-        question, f"{len(told)} rules on {report.rows} rows at {format_instant(report.assessed_at)}: {met} met."
-    )
+    said = f"{len(told)} rules on {report.rows} rows at {format_instant(report.assessed_at)}: {met} met."
+    return _closed(question, f"{said} {len(claims)} claims hold." if claims else said)
 
 
 def ask_suitability(subject: Subject) -> Answer:
@@ -172,7 +214,12 @@ def ask_suitability(subject: Subject) -> Answer:
             f"The use case {subject.use_case_id!r} is not among the declared uses.",
             "Let the data owner add it to suitableFor, or use other data.",
         )
-    return _closed(question, f"{provenance.usage.strip()} This use case is among the declared uses.")
+    found = f"{provenance.usage.strip()} This use case is among the declared uses."
+    if subject.declared is None:
+        return _closed(question, found)
+    if not subject.declared.licence:
+        return _open(question, "No licence is declared.", "Declare licence in roadworthyPassport.")
+    return _closed(question, f"{found} Licence: {subject.declared.licence}.")
 
 
 def ask_limitations(subject: Subject) -> Answer:
@@ -218,6 +265,37 @@ def _source_problem(source: Source) -> str:
     except MissingFile as error:
         return error.what
     return "" if digest == source.sha256 else f"{source.path.name} is not the declared file ({digest[:12]})."
+
+
+def _in_lineage(subject: Subject) -> tuple[Lineage, Name] | None:
+    if subject.lineage is None or subject.declared is None or subject.declared.dataset is None:
+        return None
+    return subject.lineage, subject.declared.dataset
+
+
+def _run_problem(subject: Subject, digest: str) -> str:
+    named = _in_lineage(subject)
+    if named is None:
+        return ""
+    runs = named[0].producers(named[1])
+    if not runs:
+        return f"No lineage event of a run that wrote {named[1].text} has come."
+    versions = _written(runs[-1], named[1])
+    if digest in {version.removeprefix("sha256:") for version in versions}:
+        return ""
+    return f"The newest run of {runs[-1].job.text} wrote {', '.join(versions) or 'no version'}, this is {digest[:12]}."
+
+
+def _written(run: Run, dataset: Name) -> list[str]:
+    return [use.version for use in run.outputs if use.dataset == dataset and use.version]
+
+
+def _claims(subject: Subject) -> tuple[ClaimResult, ...]:
+    declared = subject.declared
+    if declared is None:
+        return ()
+    codings = run_codings(subject.table, declared.codings, declared.outcome)
+    return (*run_claims(subject.table, declared.claims), *codings)
 
 
 def _in_office(member: Member, at: datetime) -> bool:

@@ -1,13 +1,17 @@
 """The seven questions: all answered for a complete contract, each left open by the one thing that breaks it."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from roadworthy.measure.contract import load_contract
-from roadworthy.measure.datasheet import Subject, answer_datasheet
+from roadworthy.measure.datasheet import Subject, answer_datasheet, score_share
+from roadworthy.measure.passport.claims import Claim, ClaimKind, Coding
+from roadworthy.measure.passport.declared import Declarations
+from roadworthy.measure.passport.lineage import Lineage
+from roadworthy.measure.passport.openlineage import DatasetUse, EventType, Name, RunEvent
 from roadworthy.measure.quality import assess
 from roadworthy.measure.table import file_digest, open_table, table_digest
 
@@ -148,3 +152,60 @@ def test_transformations_need_a_digest_and_may_stand_at_columns(subject: Subject
     moved = text.replace("      transformations: Units unified.\n", "")
     moved = moved.replace("{name: age,", "{name: age, transformLogic: round,")
     assert _open_questions(_subject(tmp_path, moved)) == []
+
+
+WARD = Name(namespace="file://ward", name="data")
+
+
+def _passport(subject: Subject, **more: object) -> Subject:
+    declared = Declarations(licence="CC-BY-4.0", dataset=WARD, **more)  # type: ignore[arg-type]  # test builder
+    return replace(subject, declared=declared, lineage=_lineage(table_digest(subject.table.paths)))
+
+
+def _lineage(version: str, *readers: str) -> Lineage:
+    def event(run: str, inputs: list[DatasetUse], outputs: list[DatasetUse]) -> RunEvent:
+        return RunEvent(
+            type=EventType.COMPLETE, at=AT, run_id=run, job=Name(namespace="etl", name=run), inputs=tuple(inputs),
+            outputs=tuple(outputs), producer="p",
+        )  # fmt: skip
+
+    raw = DatasetUse(dataset=Name(namespace="file://ward", name="raw"))
+    made = event("made", [raw], [DatasetUse(dataset=WARD, version=version)])
+    reads = [event(f"read {use}", [DatasetUse(dataset=WARD, version=use)], []) for use in readers]
+    return Lineage.of([made, *reads])
+
+
+def test_the_passport_asks_for_more_and_can_be_answered(subject: Subject) -> None:
+    """With lineage, licence and claims everything is answered, and the score is the share of the seven."""
+    claims = (Claim(kind=ClaimKind.ROWS, expected="2"),)
+    full = _passport(subject, claims=claims, codings=(Coding(column="site", codes=(("a", "A"), ("b", "B"))),))
+    answers = answer_datasheet(full)
+    assert _open_questions(full) == []
+    assert score_share(answers) == 1.0
+    assert "from file://ward/raw" in answers[0].what
+    assert "2 claims hold." in answers[4].what
+    assert "Licence: CC-BY-4.0." in answers[5].what
+    assert score_share(answer_datasheet(replace(full, declared=Declarations()))) == 6 / 7
+    assert score_share(()) == 0.0
+
+
+def test_lineage_must_agree_with_the_data(subject: Subject) -> None:
+    """Another version written, no run at all, no version named, or two versions in use: each opens its question."""
+    full = _passport(subject)
+    digest = table_digest(subject.table.paths)
+    assert _open_questions(replace(full, lineage=_lineage("sha256:" + digest, digest))) == []
+    assert _open_questions(replace(full, lineage=_lineage("old"))) == [3]
+    assert _open_questions(replace(full, lineage=_lineage(""))) == [3]
+    assert _open_questions(replace(full, lineage=Lineage.of([]))) == [1, 3]
+    assert _open_questions(replace(full, lineage=_lineage(digest, "v1", "v2"))) == [4]
+
+
+def test_broken_claims_and_old_checks_are_no_answer(subject: Subject) -> None:
+    """A wrong count, an undeclared code, an absent column; checks older than allowed, to the second."""
+    for claim in (Claim(kind=ClaimKind.ROWS, expected="3"), Claim(kind=ClaimKind.NO_NULLS, column="ward")):
+        assert _open_questions(_passport(subject, claims=(claim,))) == [5]
+    assert _open_questions(_passport(subject, codings=(Coding(column="site", codes=(("a", "A"),)),))) == [5]
+    later = replace(subject, at=AT + timedelta(seconds=10))
+    assert _open_questions(replace(later, max_age_s=10)) == []
+    assert _open_questions(replace(later, max_age_s=9)) == [5]
+    assert _open_questions(replace(subject, declared=Declarations())) == [6]
