@@ -2,7 +2,8 @@
 
 Looking at k cohorts and reporting the worst one is k looks: without correction some cohort alarms almost always.
 Holm bounds the chance of any false alarm under every dependence; Benjamini-Hochberg bounds the expected share of false
-alarms among alarms, for independent or positively dependent tests.
+alarms among alarms, for independent or positively dependent tests; Benjamini-Yekutieli does so under every dependence,
+at the price of a factor that grows like the logarithm of their number.
 """
 
 import numpy as np
@@ -37,6 +38,17 @@ def benjamini_hochberg(p_values: ArrayLike) -> FloatArray:
     scaled = values[order] * k / np.arange(1, k + 1)
     stepped = np.minimum.accumulate(scaled[::-1])[::-1]
     return _restore(stepped, order)
+
+
+def benjamini_yekutieli(p_values: ArrayLike) -> FloatArray:
+    """Step-up adjusted p-values under any dependence (Benjamini and Yekutieli, Annals of Statistics 29, 2001), shape (k,).
+
+    Raises:
+        ParameterError: a value outside [0, 1] or NaN (RW-114).
+    """
+    adjusted = benjamini_hochberg(p_values)
+    # The worst dependence costs the sum of 1 / i over the tests.
+    return np.minimum(adjusted * np.sum(1 / np.arange(1, adjusted.size + 1)), 1.0)
 
 
 def simultaneous_confidence(confidence: float, comparisons: int) -> float:

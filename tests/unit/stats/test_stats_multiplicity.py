@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import false_discovery_control
 
 from roadworthy.base.errors import ParameterError
-from roadworthy.stats.multiplicity import benjamini_hochberg, holm, simultaneous_confidence
+from roadworthy.stats.multiplicity import benjamini_hochberg, benjamini_yekutieli, holm, simultaneous_confidence
 
 
 def test_holm_by_hand() -> None:
@@ -21,6 +21,7 @@ def test_benjamini_hochberg_equals_scipy(seed: int) -> None:
     """scipy's false_discovery_control is an independent implementation."""
     values = np.random.default_rng(seed).random(50) ** 3
     assert benjamini_hochberg(values) == pytest.approx(false_discovery_control(values))
+    assert benjamini_yekutieli(values) == pytest.approx(false_discovery_control(values, method="by"))
 
 
 def test_holm_bounds_the_chance_of_any_false_alarm() -> None:
@@ -36,6 +37,7 @@ def test_empty_family_stays_empty() -> None:
     """Nothing asked, nothing answered."""
     assert holm([]).size == 0
     assert benjamini_hochberg([]).size == 0
+    assert benjamini_yekutieli([]).size == 0
 
 
 def test_simultaneous_level() -> None:
