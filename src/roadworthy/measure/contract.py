@@ -11,6 +11,8 @@ How the standard is read, where it leaves room:
 - ``freshness`` bounds the age of the newest value; ``latency`` with two elements ``event, arrived`` bounds the way
   between them in each row, with one element it is read like ``freshness``.
 - A primary key means: no null in its columns and no repeated combination.
+- A relationship is run when the caller names a data file for its table, and noted otherwise.
+- ``severity`` decides what a single record deserves; ``required``, types and the presence of a column are errors.
 
 Rules kept here:
 1. What the standard calls executable is translated or refused; prose, other engines' checks and service levels that
@@ -18,18 +20,21 @@ Rules kept here:
 2. Every rule has an id that does not depend on the order of the file.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from open_data_contract_standard.model import SchemaObject, SchemaProperty, Team, TeamMember
 
-from roadworthy.base.errors import UnitError
+from roadworthy.base.errors import ContractError, UnitError
+from roadworthy.measure.comparison import Comparison, Reading, Term, is_numeric
 from roadworthy.measure.durations import seconds
 from roadworthy.measure.extension import ColumnExtension, ContractExtension, read_extension
-from roadworthy.measure.odcs import KeyPath, Odcs, read_odcs
+from roadworthy.measure.odcs import KeyPath, Odcs, nearest, read_odcs
 from roadworthy.measure.options import option_rules, read_limits
 from roadworthy.measure.quality_items import Translated, translate_item
+from roadworthy.measure.reading import clock_of, instant_of, number_of, text_of
+from roadworthy.measure.relationships import TableFiles, column_relationship, table_relationships
 from roadworthy.measure.rule import (
     NONE_ALLOWED,
     Contract,
@@ -39,18 +44,32 @@ from roadworthy.measure.rule import (
     Limitation,
     Member,
     Provenance,
+    Reference,
     Rule,
+    Severity,
     Source,
     Value,
 )
 
+_ESSENTIAL = frozenset({Kind.COLUMN, Kind.NULL, Kind.TYPE})
+_READINGS = {
+    "number": Reading.NUMBER,
+    "integer": Reading.NUMBER,
+    "date": Reading.INSTANT,
+    "timestamp": Reading.INSTANT,
+    "time": Reading.CLOCK,
+    "string": Reading.TEXT,
+    "boolean": Reading.TEXT,
+}
 
-def load_contract(path: Path, table: str | None = None) -> Contract:
+
+def load_contract(path: Path, table: str | None = None, *, sources: Mapping[str, Path] | None = None) -> Contract:
     """Read an ODCS file for one table.
 
     Args:
         path: the YAML file.
         table: name of the schema object; needed when the contract has several.
+        sources: data files of the contract's other tables by name, for its relationships.
 
     Raises:
         MissingFile: no such file (RW-102).
@@ -60,12 +79,13 @@ def load_contract(path: Path, table: str | None = None) -> Contract:
     document = read_odcs(path)
     index, schema = _choose(document, table)
     at: KeyPath = ("schema", index)
+    files = TableFiles(document, sources or {})
     extension = read_extension(document, document.model.customProperties, ContractExtension, ())
     fields: list[Field] = []
     rules: list[Rule] = []
     notes: list[str] = []
     for position, item in enumerate(schema.properties or []):
-        field, parts = _column(document, item, (*at, "properties", position))
+        field, parts = _column(files, item, (*at, "properties", position))
         if any(known.name == field.name for known in fields):
             raise document.error(
                 (*at, "properties", position), f"The column {field.name!r} is declared twice.", "Keep one."
@@ -74,9 +94,11 @@ def load_contract(path: Path, table: str | None = None) -> Contract:
         for part in parts:
             _add(part, rules, notes)
     rules.extend(_key_rules(fields, document.line(at)))
+    for translated in table_relationships(files, schema, at):
+        _add(translated, rules, notes)
     for position, quality in enumerate(schema.quality or []):
         _add(translate_item(document, quality, None, _table_name(schema), (*at, "quality", position)), rules, notes)
-    for translated in _service_levels(document, _table_name(schema), [item.name for item in fields]):
+    for translated in _service_levels(document, schema, [item.name for item in fields]):
         _add(translated, rules, notes)
     return Contract(
         path=path,
@@ -85,7 +107,7 @@ def load_contract(path: Path, table: str | None = None) -> Contract:
         status=str(document.model.status),
         table=_table_name(schema),
         fields=tuple(fields),
-        rules=_with_unique_ids(document, rules),
+        rules=tuple(_settled(document, rule, fields) for rule in _with_unique_ids(document, rules)),
         notes=tuple(notes),
         provenance=_provenance(document, extension, path.parent),
     )
@@ -109,17 +131,19 @@ def _table_name(schema: SchemaObject) -> str:
     return schema.physicalName or schema.name or ""
 
 
-def _column(document: Odcs, item: SchemaProperty, at: KeyPath) -> tuple[Field, list[Translated]]:
+def _column(files: TableFiles, item: SchemaProperty, at: KeyPath) -> tuple[Field, list[Translated]]:
+    document = files.document
     name = item.physicalName or item.name
     if not name:
         raise document.error(at, "A property has no name.", "Add a name.")
     extension = read_extension(document, item.customProperties, ColumnExtension, at)
-    if extension.median_range is not None and not extension.unit:
-        raise UnitError(
-            f"The median range of {name!r} has no unit.",
-            remedy="Add unit beside medianRange.",
-            where=f"{document.path}:{document.line(at)}",
-        )
+    for key, given in (("medianRange", extension.median_range), ("unitColumn", extension.unit_column)):
+        if given and not extension.unit:
+            raise UnitError(
+                f"The {key} of {name!r} has no unit.",
+                remedy=f"Add unit beside {key}.",
+                where=f"{document.path}:{document.line(at)}",
+            )
     limits = read_limits(document, item, at)
     field = Field(
         name=name,
@@ -138,9 +162,22 @@ def _column(document: Odcs, item: SchemaProperty, at: KeyPath) -> tuple[Field, l
         option_rules(document, item, name, limits, at),
         Translated(more=tuple(_extended(document, extension, name, at))),
     ]
-    if item.relationships and extension.references is None:
-        target = item.relationships[0].to
-        translated.append(Translated(note=f"{name}: the relationship to {target} names no file, so it is not run."))
+    translated = [replace(part, more=_as_severe(part.more, extension.severity)) for part in translated]
+    translated.extend(column_relationship(files, each, name, at) for each in item.relationships or [])
+    if item.enum:
+        # A key of the model that the JSON schema of 3.1 does not have: read, and written as the quality item it stands for.
+        listed = Rule(
+            rule_id=f"validity.{name}.set",
+            dimension=Dimension.VALIDITY,
+            kind=Kind.SET,
+            columns=(name,),
+            bound=NONE_ALLOWED,
+            line=document.line((*at, "enum")),
+            severity=extension.severity,
+            under=name,
+            values=_valid_values(item),
+        )
+        translated.append(Translated(rule=listed))
     translated.extend(
         translate_item(document, quality, name, "", (*at, "quality", position))
         for position, quality in enumerate(item.quality or [])
@@ -148,18 +185,22 @@ def _column(document: Odcs, item: SchemaProperty, at: KeyPath) -> tuple[Field, l
     return field, translated
 
 
+def _as_severe(rules: tuple[Rule, ...], severity: Severity) -> tuple[Rule, ...]:
+    return tuple(rule if rule.severity is Severity.ERROR else replace(rule, severity=severity) for rule in rules)
+
+
 def _valid_values(item: SchemaProperty) -> tuple[Value, ...]:
     if item.enum:
-        return tuple(entry.value for entry in item.enum)
+        return tuple(entry.value for entry in item.enum if entry.value is not None)
     for quality in item.quality or []:
         valid = (quality.arguments or {}).get("validValues")
         if quality.metric == "invalidValues" and isinstance(valid, list):
-            return tuple(valid)
+            return tuple(value for value in valid if value is not None)
     return ()
 
 
 def _declared(item: SchemaProperty, name: str, line: int) -> Iterator[Rule]:
-    def rule(dimension: Dimension, kind: Kind, text: str = "", values: tuple[Value, ...] = ()) -> Rule:
+    def rule(dimension: Dimension, kind: Kind, text: str = "") -> Rule:
         return Rule(
             rule_id=f"{dimension.value}.{name}.{kind.value}",
             dimension=dimension,
@@ -167,8 +208,9 @@ def _declared(item: SchemaProperty, name: str, line: int) -> Iterator[Rule]:
             columns=(name,),
             bound=NONE_ALLOWED,
             line=line,
+            severity=Severity.ERROR if kind in _ESSENTIAL else Severity.WARNING,
+            under=name,
             text=text,
-            values=values,
         )
 
     logical_type = item.logicalType or ""
@@ -181,8 +223,6 @@ def _declared(item: SchemaProperty, name: str, line: int) -> Iterator[Rule]:
         yield rule(Dimension.VALIDITY, Kind.TYPE, logical_type)
     if logical_type == "string":
         yield rule(Dimension.VALIDITY, Kind.ENCODING)
-    if item.enum:
-        yield rule(Dimension.VALIDITY, Kind.SET, values=tuple(entry.value for entry in item.enum))
 
 
 def _extended(document: Odcs, extension: ColumnExtension, name: str, at: KeyPath) -> Iterator[Rule]:
@@ -194,10 +234,20 @@ def _extended(document: Odcs, extension: ColumnExtension, name: str, at: KeyPath
         columns=(name,),
         bound=NONE_ALLOWED,
         line=line,
+        under=name,
         values=extension.sentinels,
     )
     if extension.sentinels:
         yield base
+    if extension.unit_column:
+        yield replace(
+            base,
+            rule_id=f"validity.{name}.unit",
+            dimension=Dimension.VALIDITY,
+            kind=Kind.UNIT,
+            columns=(name, extension.unit_column),
+            values=(extension.unit,),
+        )
     if extension.references is not None:
         file, column = extension.references.split("#")
         yield replace(
@@ -206,7 +256,7 @@ def _extended(document: Odcs, extension: ColumnExtension, name: str, at: KeyPath
             dimension=Dimension.CONSISTENCY,
             kind=Kind.REFERENCE,
             values=(),
-            reference=(document.path.parent / file, column),
+            reference=Reference(path=document.path.parent / file, columns=(column,)),
         )
     if extension.max_age is not None:
         yield replace(
@@ -232,18 +282,19 @@ def _key_rules(fields: list[Field], line: int) -> Iterator[Rule]:
         )
 
 
-def _service_levels(document: Odcs, table: str, columns: list[str]) -> Iterator[Translated]:
-    others = [other for schema in document.model.schema_ or [] if (other := _table_name(schema)) != table]
+def _service_levels(document: Odcs, schema: SchemaObject, columns: list[str]) -> Iterator[Translated]:
+    own = {name for name in (schema.name, schema.physicalName, schema.id) if name}
     for position, level in enumerate(document.model.slaProperties or []):
         at: KeyPath = ("slaProperties", position)
         if level.property not in {"freshness", "latency"}:
-            yield Translated(note=f"service level {level.property}: a data file cannot show it, so it is not run.")
+            yield Translated(note=f"table: the service level {level.property} cannot be seen in a data file.")
             continue
         elements = [part.strip() for part in (level.element or document.model.slaDefaultElement or "").split(",")]
-        if any(part.startswith(tuple(f"{other}." for other in others)) for part in elements):
-            yield Translated(note=f"service level {level.property}: it is about another table.")
+        found = [_split(part, columns) for part in elements if part]
+        if any(table and table not in own for table, _ in found):
+            yield Translated(note=f"table: the service level {level.property} is about another table.")
             continue
-        names = [part.removeprefix(f"{table}.") for part in elements if part]
+        names = [name for _, name in found]
         unknown = [name for name in names if name not in columns]
         if not names or unknown or len(names) > 2:
             raise document.error(
@@ -251,12 +302,11 @@ def _service_levels(document: Odcs, table: str, columns: list[str]) -> Iterator[
                 f"The service level {level.property} cannot use the element {level.element!r}.",
                 f"Set element to one time column, or to two (event, arrived), of: {', '.join(columns)}.",
             )
-        kind = Kind.LATENESS if len(names) == 2 else Kind.NEWEST_AGE
         yield Translated(
             rule=Rule(
                 rule_id=f"freshness.{'+'.join(names)}.{level.property}",
                 dimension=Dimension.FRESHNESS,
-                kind=kind,
+                kind=Kind.LATENESS if len(names) == 2 else Kind.NEWEST_AGE,
                 columns=tuple(names),
                 bound=NONE_ALLOWED,
                 line=document.line(at),
@@ -264,6 +314,45 @@ def _service_levels(document: Odcs, table: str, columns: list[str]) -> Iterator[
                 description=level.description or "",
             )
         )
+
+
+def _split(element: str, columns: list[str]) -> tuple[str, str]:
+    """The table ("" for this one) and the column of an element."""
+    table, _, name = element.rpartition(".")
+    return ("", element) if element in columns else (table, name)
+
+
+def _settled(document: Odcs, rule: Rule, fields: list[Field]) -> Rule:
+    """Check that the columns of a rule are declared, and say what a comparison compares."""
+    declared = {item.name: item for item in fields}
+    unknown = [name for name in rule.columns if name not in declared]
+    if unknown:
+        raise ContractError(
+            f"The rule {rule.rule_id} reads {unknown[0]!r}, which is no declared column.",
+            remedy=nearest(unknown[0], list(declared)) if declared else "Declare the columns.",
+            where=f"{document.path}:{rule.line}",
+        )
+    if rule.comparison is None:
+        return rule
+    comparison = rule.comparison
+    readings = {_READINGS.get(declared[name].logical_type) for name in comparison.columns}
+    if is_numeric(comparison.clauses):
+        readings = {Reading.NUMBER}
+    reading = readings.pop()
+    if readings or reading is None or not _literals_fit(comparison, reading):
+        raise ContractError(
+            f"The rule {rule.rule_id} does not say what {', '.join(comparison.columns)} are compared as.",
+            remedy="Declare the same kind of logicalType for all of them, and write texts that fit it.",
+            where=f"{document.path}:{rule.line}",
+        )
+    return replace(rule, comparison=replace(comparison, reading=reading))
+
+
+def _literals_fit(comparison: Comparison, reading: Reading) -> bool:
+    terms: list[Term] = [term for clause in comparison.clauses for term in (*clause.left, *clause.right)]
+    texts = [term.text for term in terms if term.text is not None]
+    read = {Reading.INSTANT: instant_of, Reading.CLOCK: clock_of, Reading.NUMBER: number_of, Reading.TEXT: text_of}
+    return all(read[reading](text) is not None for text in texts)
 
 
 def _add(translated: Translated, rules: list[Rule], notes: list[str]) -> None:

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
 from roadworthy.measure.odcs import KeyPath, Odcs, nearest
+from roadworthy.measure.rule import Severity
 
 NAMESPACE = "roadworthy"
 ENGINE = "roadworthy"
@@ -32,19 +33,23 @@ class ColumnExtension(_Strict):
 
     Attributes:
         unit: of measurement, for example ``mm``.
+        unit_column: the column that says in each row in which unit the value is; it must always be ``unit``.
         sentinels: numbers that stand for "missing".
         median_range: ends for the median of every cohort, in ``unit``.
         references: ``file#column`` that every value must occur in; the file is relative to the contract.
         known_at: the instant in the life of a case at which the value is known.
         max_age: how old a row may be by this column, for example ``14 d``.
+        severity: of everything that is declared about the column outside of its quality items.
     """
 
     unit: str = ""
+    unit_column: str = ""
     sentinels: tuple[float, ...] = ()
     median_range: tuple[float, float] | None = None
     references: Annotated[str, Field(pattern=r"^[^#]+#[^#]+$")] | None = None
     known_at: str = ""
     max_age: str | None = None
+    severity: Severity = Severity.WARNING
 
 
 class SourceExtension(_Strict):
@@ -81,16 +86,44 @@ class ContractExtension(_Strict):
     limitations: tuple[LimitationExtension, ...] = ()
 
 
-class ExpressionExtension(_Strict):
-    """The ``implementation`` of a custom quality item whose engine is ``roadworthy``.
+class ReferenceExtension(_Strict):
+    """Columns whose values, taken together, must occur in another file.
 
     Attributes:
-        expression: an SQL condition on one row that good rows fulfil, for example ``ended_at >= started_at``.
-        allowed_percent: how many percent of rows may break it.
+        file: relative to the contract.
+        columns: own column to the file's column.
     """
 
-    expression: str
-    allowed_percent: Annotated[float, Field(ge=0, le=100)] = 0
+    file: Annotated[str, Field(min_length=1)]
+    columns: Annotated[dict[str, str], Field(min_length=1)]
+
+
+class LatenessExtension(_Strict):
+    """Two time columns and how far apart they may be, for example ``30 min``."""
+
+    event: str
+    arrived: str
+    within: str
+
+
+class CheckExtension(_Strict):
+    """The ``implementation`` of a custom quality item whose engine is ``roadworthy``: exactly one of the first four.
+
+    Attributes:
+        expression: a comparison between columns that good rows fulfil, for example ``ended_at >= started_at``.
+        references: a composite key of another file.
+        lateness: between an event and its arrival.
+        rows_of: a file that must have as many rows, relative to the contract.
+        allowed_percent: how many percent of rows may break it, or by how much the other row count may be missed.
+        tolerance: by how much two sides of an ``=`` may differ.
+    """
+
+    expression: str | None = None
+    references: ReferenceExtension | None = None
+    lateness: LatenessExtension | None = None
+    rows_of: Annotated[str, Field(min_length=1)] | None = None
+    allowed_percent: Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)] = 0
+    tolerance: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0
 
 
 Extension = TypeVar("Extension", bound=_Strict)

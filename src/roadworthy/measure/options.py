@@ -4,10 +4,13 @@ Rules kept here: an option that this version cannot run (``multipleOf``, most fo
 standard does not know is an error.
 """
 
+import math
+
 from open_data_contract_standard.model import SchemaProperty
 
 from roadworthy.measure.odcs import KeyPath, Odcs, nearest
 from roadworthy.measure.quality_items import Translated
+from roadworthy.measure.reading import clock_of, instant_of
 from roadworthy.measure.rule import NONE_ALLOWED, Dimension, Kind, Limits, Rule
 
 _RANGE = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
@@ -16,7 +19,7 @@ _OTHERS = ("pattern", "minLength", "maxLength", "format", "multipleOf", "timezon
 _KNOWN = frozenset((*_RANGE, *_OTHERS, *_COLLECTIONS))
 _RUN = frozenset((*_RANGE, "pattern", "minLength", "maxLength"))
 # Shapes only: whether a mailbox or an identifier exists is not a question to its text.
-_FORMATS = {
+FORMATS = {
     "uuid": "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$",
     "email": r"^[^@\s]+@[^@\s]+\.[^@\s]+$",
 }
@@ -69,6 +72,7 @@ def option_rules(document: Odcs, item: SchemaProperty, name: str, limits: Limits
             columns=(name,),
             bound=NONE_ALLOWED,
             line=line,
+            under=name,
             limits=limits,
             text=text,
         )
@@ -82,8 +86,8 @@ def option_rules(document: Odcs, item: SchemaProperty, name: str, limits: Limits
         lengths = Limits(lower=options.get("minLength"), upper=options.get("maxLength"))
         rules.append(rule(Kind.LENGTH, limits=lengths))
     given_format = str(options.get("format", ""))
-    if item.logicalType == "string" and given_format in _FORMATS:
-        rules.append(rule(Kind.PATTERN, text=_FORMATS[given_format], suffix="format"))
+    if item.logicalType == "string" and given_format in FORMATS:
+        rules.append(rule(Kind.PATTERN, text=FORMATS[given_format], suffix="format"))
         given_format = ""
     idle = sorted(key for key in options if key not in _RUN and (key != "format" or given_format))
     note = f"{name}: the type options {', '.join(idle)} are not run." if idle else ""
@@ -91,6 +95,8 @@ def option_rules(document: Odcs, item: SchemaProperty, name: str, limits: Limits
 
 
 def _comparable(value: object, logical_type: str) -> bool:
-    if logical_type in {"date", "timestamp", "time"}:
-        return isinstance(value, str)
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    if logical_type in {"date", "timestamp"}:
+        return isinstance(value, str) and instant_of(value) is not None
+    if logical_type == "time":
+        return isinstance(value, str) and clock_of(value) is not None
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

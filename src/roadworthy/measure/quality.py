@@ -17,18 +17,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
-from fractions import Fraction
 
-from roadworthy.base.errors import ContractError
 from roadworthy.base.interval import Interval, exact, unknown
-from roadworthy.measure.predicates import epoch_us, microseconds, repeated_rows, row_predicate
+from roadworthy.measure.contract_sql import QUERY_LIMIT_S, ask_contract
+from roadworthy.measure.predicates import complete, instant, repeated_rows, row_predicate
+from roadworthy.measure.reading import microseconds
+from roadworthy.measure.references import rows_of_reference
 from roadworthy.measure.rule import Contract, Dimension, Kind, Rule
 from roadworthy.measure.schema import fits
 from roadworthy.measure.sentinel import SentinelFinding, find_sentinels
 from roadworthy.measure.table import ROW, Table, quote
 from roadworthy.measure.unit_swap import UnitSwapFinding, find_unit_swaps
 
-_FIGURES = frozenset({Kind.COLUMN, Kind.NEWEST_AGE, Kind.ROW_COUNT, Kind.QUERY})
+_FIGURES = frozenset({Kind.COLUMN, Kind.NEWEST_AGE, Kind.ROW_COUNT, Kind.RECONCILED, Kind.QUERY})
 _ASK_FOR_VALUES = frozenset({Kind.NULL, Kind.MISSING_TEXT, Kind.COLUMN})
 _EXAMPLES = 5
 
@@ -122,7 +123,14 @@ class FlaggedRow:
     rules: tuple[str, ...]
 
 
-def assess(table: Table, contract: Contract, *, at: datetime, cohort: str | None = None) -> QualityReport:
+def assess(
+    table: Table,
+    contract: Contract,
+    *,
+    at: datetime,
+    cohort: str | None = None,
+    query_limit_s: float = QUERY_LIMIT_S,
+) -> QualityReport:
     """Run every rule of a contract.
 
     Args:
@@ -130,9 +138,10 @@ def assess(table: Table, contract: Contract, *, at: datetime, cohort: str | None
         contract: what was promised about it.
         at: the instant that ages are counted to, aware.
         cohort: a column by whose values sentinels and units are looked at apart.
+        query_limit_s: seconds after which a query of the contract is interrupted.
 
     Raises:
-        ContractError: an expression or query of the contract is not valid SQL, or ``cohort`` is no column (RW-106).
+        ContractError: a query of the contract is not valid SQL or takes too long, or ``cohort`` is no column (RW-106).
         MissingFile: a referenced file is not there (RW-102).
         UnreadableData: a file broke while it was read (RW-103).
     """
@@ -149,7 +158,7 @@ def assess(table: Table, contract: Contract, *, at: datetime, cohort: str | None
         if rule.rule_id in excluded:
             results.append(_not_told(rule, table, excluded[rule.rule_id]))
         elif rule.kind in _FIGURES:
-            results.append(_judge_figure(rule, table, at))
+            results.append(_judge_figure(rule, table, at, query_limit_s))
         else:
             results.append(_judge_rows(rule, table, counts[rule.rule_id], at))
     # 5. What was not asked.
@@ -179,13 +188,13 @@ def flagged_rows(table: Table, contract: Contract, *, at: datetime, limit: int |
         limit: at most so many rows; None for all.
 
     Raises:
-        ContractError: an expression of the contract is not valid SQL (RW-106).
+        ContractError: a reference has no such column (RW-106).
     """
     empty = frozenset(table.empty_columns())
     rules = [r for r in contract.rules if r.kind not in _FIGURES and not _obstacle(r, table, empty)]
     if not rules:
         return ()
-    predicates = [repeated_rows(r) if r.kind is Kind.DUPLICATE else row_predicate(r, table, at) for r in rules]
+    predicates = [repeated_rows(r, table) if r.kind is Kind.DUPLICATE else row_predicate(r, table, at) for r in rules]
     key = [name for name in contract.key if name in table.column_names]
     selection = ", ".join([ROW, *(_as_text(name) for name in key)])
     flags = ", ".join(f"{predicate.sql} AS f{index}" for index, predicate in enumerate(predicates))
@@ -228,8 +237,7 @@ def _count_bad(table: Table, rules: Sequence[Rule], at: datetime) -> dict[str, i
 
 def _count_repeated(table: Table, rule: Rule) -> int:
     columns = ", ".join(quote(name) for name in rule.columns)
-    complete = " AND ".join(f"{quote(name)} IS NOT NULL" for name in rule.columns)
-    groups = f"SELECT COUNT(*) AS size FROM data WHERE {complete} GROUP BY {columns}"
+    groups = f"SELECT COUNT(*) AS size FROM data WHERE {complete(rule, table)} GROUP BY {columns}"
     ((count,),) = table.query(f"SELECT COALESCE(SUM(size - 1), 0) FROM ({groups})")
     return int(count)
 
@@ -249,7 +257,7 @@ def _judge_rows(rule: Rule, table: Table, bad: int, at: datetime) -> RuleResult:
 
 
 def _examples(rule: Rule, table: Table, at: datetime) -> tuple[Example, ...]:
-    predicate = repeated_rows(rule) if rule.kind is Kind.DUPLICATE else row_predicate(rule, table, at)
+    predicate = repeated_rows(rule, table) if rule.kind is Kind.DUPLICATE else row_predicate(rule, table, at)
     shown = ", ".join([ROW, *(_as_text(name) for name in rule.columns)])
     sql = f"SELECT * EXCLUDE (bad) FROM (SELECT {shown}, {predicate.sql} AS bad FROM data) WHERE bad"
     found = table.query(f"{sql} ORDER BY {ROW} LIMIT {_EXAMPLES}", predicate.parameters)
@@ -277,7 +285,7 @@ def _not_told(rule: Rule, table: Table, reason: str) -> RuleResult:
     )
 
 
-def _judge_figure(rule: Rule, table: Table, at: datetime) -> RuleResult:
+def _judge_figure(rule: Rule, table: Table, at: datetime, query_limit_s: float) -> RuleResult:
     rows = table.row_count
     good: bool | None
     if rule.kind is Kind.COLUMN:
@@ -286,8 +294,10 @@ def _judge_figure(rule: Rule, table: Table, at: datetime) -> RuleResult:
         good, what = rule.bound.holds(rows, rows), f"{rows} rows; wanted: {rule.bound.text()}."
     elif rule.kind is Kind.NEWEST_AGE:
         good, what = _newest(rule, table, at)
+    elif rule.kind is Kind.RECONCILED:
+        good, what = _reconciled(rule, table)
     else:
-        good, what = _query(rule, table)
+        good, what = ask_contract(rule, table, query_limit_s)
     if good is None:
         return _not_told(rule, table, what)
     return RuleResult(
@@ -301,7 +311,7 @@ def _judge_figure(rule: Rule, table: Table, at: datetime) -> RuleResult:
 
 
 def _newest(rule: Rule, table: Table, at: datetime) -> tuple[bool | None, str]:
-    ((newest,),) = table.query(f"SELECT MAX({epoch_us(rule.columns[0])}) FROM data")
+    ((newest,),) = table.query(f"SELECT MAX({instant(rule.columns[0], table)}) FROM data")
     if newest is None:
         return None, f"{rule.columns[0]} holds no instant"
     age_s = (microseconds(at) - newest) / 1e6
@@ -310,24 +320,10 @@ def _newest(rule: Rule, table: Table, at: datetime) -> tuple[bool | None, str]:
     return 0.0 <= age_s <= allowed_s, f"The newest value is {age_s:.0f} s old; allowed: 0 to {allowed_s:.0f} s."
 
 
-def _query(rule: Rule, table: Table) -> tuple[bool | None, str]:
-    text = rule.text.strip().rstrip(";")
-    for name in ("table", "object", "schema"):
-        text = text.replace("${" + name + "}", "data")
-    if rule.columns:
-        for name in ("column", "property"):
-            text = text.replace("${" + name + "}", quote(rule.columns[0]))
-    name = str(rule.values[0]) if rule.values and rule.values[0] else ""
-    prefix = f"WITH {quote(name)} AS (SELECT * FROM data) " if name and name != "data" else ""
-    found = table.query(f"{prefix}SELECT * FROM ({text})")
-    if len(found) != 1 or len(found[0]) != 1:
-        raise ContractError(
-            f"The query of {rule.rule_id} does not give one value.",
-            remedy="Select one number, for example a COUNT(*).",
-            where=f"line {rule.line}",
-        )
-    value = found[0][0]
-    if value is None:
-        return None, "the query gives null"
-    good = rule.bound.accepts(Fraction(str(value)))
-    return good, f"The query gives {value}; wanted: {rule.bound.text()}."
+def _reconciled(rule: Rule, table: Table) -> tuple[bool, str]:
+    other = rows_of_reference(rule)
+    missed = abs(table.row_count - other)
+    return rule.bound.holds(missed, other), (
+        f"{table.row_count} rows against {other} in {rule.reference.path.name if rule.reference else ''}; "
+        f"allowed difference: {rule.bound.text()}."
+    )

@@ -4,6 +4,7 @@ Rules kept here:
 1. Exactly one operator an item, and a number on its right side.
 2. An unknown metric, unit or argument is an error: it would be a promise that nobody checks.
 3. Prose and the checks of other engines become notes.
+4. A severity is one of the standard's three words; without one an item is a warning.
 """
 
 from dataclasses import dataclass, replace
@@ -11,9 +12,11 @@ from typing import Any
 
 from open_data_contract_standard.model import DataQuality
 
-from roadworthy.measure.extension import ENGINE, ExpressionExtension, parse
+from roadworthy.measure.comparison import Comparison, NotAComparison, Reading, Relation, parse_clauses
+from roadworthy.measure.durations import seconds
+from roadworthy.measure.extension import ENGINE, CheckExtension, parse
 from roadworthy.measure.odcs import KeyPath, Odcs, nearest
-from roadworthy.measure.rule import Bound, Comparator, Dimension, Kind, Rule
+from roadworthy.measure.rule import Bound, Comparator, Dimension, Kind, Reference, Rule, Severity
 
 _DIMENSIONS = {
     "accuracy": Dimension.VALIDITY,
@@ -30,6 +33,12 @@ _METRICS = {
     "invalidValues": (Kind.SET, Dimension.VALIDITY, ("validValues", "pattern")),
     "duplicateValues": (Kind.DUPLICATE, Dimension.UNIQUENESS, ("properties",)),
     "rowCount": (Kind.ROW_COUNT, Dimension.VOLUME, ()),
+}
+_OWN_DIMENSIONS = {
+    Kind.COMPARISON: Dimension.CONSISTENCY,
+    Kind.REFERENCE: Dimension.CONSISTENCY,
+    Kind.LATENESS: Dimension.FRESHNESS,
+    Kind.RECONCILED: Dimension.VOLUME,
 }
 _ALL_OF_THEM = 100.0
 
@@ -63,7 +72,7 @@ def translate_item(document: Odcs, item: DataQuality, column: str | None, table:
     if kind == "sql":
         return Translated(rule=_query(document, item, column, table, at))
     if kind == "custom" and item.engine == ENGINE:
-        return Translated(rule=_expression(document, item, column, at))
+        return Translated(rule=_own(document, item, column, at))
     if kind == "custom":
         return Translated(note=f"{place}: a check for the engine {item.engine!r} is not run.")
     if kind == "text":
@@ -93,6 +102,8 @@ def _library(document: Odcs, item: DataQuality, column: str | None, at: KeyPath)
         columns=_columns(document, item.metric, arguments, column, at),
         bound=_bound(document, item, at),
         line=document.line(at),
+        severity=_severity(document, item, at),
+        under=column or "",
         description=item.description or "",
     )
     if kind is Kind.ROW_COUNT and rule.bound.percent:
@@ -148,24 +159,87 @@ def _query(document: Odcs, item: DataQuality, column: str | None, table: str, at
         columns=(column,) if column else (),
         bound=replace(_bound(document, item, at), percent=False),
         line=document.line(at),
+        severity=_severity(document, item, at),
+        under=column or "",
         text=str(item.query),
         values=(table,),
         description=item.description or "",
     )
 
 
-def _expression(document: Odcs, item: DataQuality, column: str | None, at: KeyPath) -> Rule:
-    given = parse(document, item.implementation, ExpressionExtension, (*at, "implementation"))
-    return Rule(
-        rule_id=_name(item, Dimension.CONSISTENCY, column, "expression"),
-        dimension=_DIMENSIONS.get(item.dimension or "", Dimension.CONSISTENCY),
-        kind=Kind.EXPRESSION,
-        columns=(column,) if column else (),
+def _own(document: Odcs, item: DataQuality, column: str | None, at: KeyPath) -> Rule:
+    place = (*at, "implementation")
+    given = parse(document, item.implementation, CheckExtension, place)
+    kinds = (
+        (Kind.COMPARISON, given.expression, "expression"),
+        (Kind.REFERENCE, given.references, "references"),
+        (Kind.LATENESS, given.lateness, "lateness"),
+        (Kind.RECONCILED, given.rows_of, "rowsOf"),
+    )
+    asked = [(kind, word) for kind, value, word in kinds if value is not None]
+    if len(asked) != 1:
+        raise document.error(
+            place,
+            f"The implementation asks for {len(asked)} things.",
+            "Give exactly one of expression, references, lateness, rowsOf.",
+        )
+    kind, word = asked[0]
+    dimension = _OWN_DIMENSIONS[kind]
+    rule = Rule(
+        rule_id=_name(item, dimension, column, word),
+        dimension=_DIMENSIONS.get(item.dimension or "", dimension),
+        kind=kind,
+        columns=(),
         bound=Bound(comparator=Comparator.AT_MOST, value=given.allowed_percent, percent=True),
         line=document.line(at),
-        text=given.expression,
+        severity=_severity(document, item, at),
+        under=column or "",
         description=item.description or "",
     )
+    return _with_implementation(document, rule, given, place)
+
+
+def _with_implementation(document: Odcs, rule: Rule, given: CheckExtension, at: KeyPath) -> Rule:
+    folder = document.path.parent
+    comparison = None if given.expression is None else _comparison(document, given, (*at, "expression"))
+    equal = comparison is not None and comparison.clauses[0].relation is Relation.EQUAL
+    if given.tolerance and not equal:
+        raise document.error((*at, "tolerance"), "A tolerance belongs to an = of an expression.", "Remove it.")
+    if comparison is not None:
+        return replace(rule, columns=comparison.columns, comparison=comparison)
+    if given.references is not None:
+        columns = given.references.columns
+        reference = Reference(path=folder / given.references.file, columns=tuple(columns.values()))
+        return replace(rule, columns=tuple(columns), reference=reference)
+    if given.lateness is not None:
+        span_s = seconds(document, given.lateness.within, (*at, "lateness", "within"))
+        return replace(rule, columns=(given.lateness.event, given.lateness.arrived), max_age_s=span_s)
+    return replace(rule, reference=Reference(path=folder / str(given.rows_of)))
+
+
+def _comparison(document: Odcs, given: CheckExtension, at: KeyPath) -> Comparison:
+    source = given.expression or ""
+    try:
+        clauses = parse_clauses(source)
+    except NotAComparison as error:
+        raise document.error(
+            at,
+            f"{source!r} cannot be read: {error}.",
+            "Compare columns and sums of them, or use a quality item of type sql.",
+        ) from error
+    # The reading follows from the columns, which the contract knows only as a whole.
+    return Comparison(clauses=clauses, reading=Reading.NUMBER, tolerance=given.tolerance, source=source)
+
+
+def _severity(document: Odcs, item: DataQuality, at: KeyPath) -> Severity:
+    if item.severity is None:
+        return Severity.WARNING
+    known = [severity.value for severity in Severity]
+    if item.severity.lower() not in known:
+        raise document.error(
+            (*at, "severity"), f"The severity {item.severity!r} is not known.", nearest(item.severity.lower(), known)
+        )
+    return Severity(item.severity.lower())
 
 
 def _name(item: DataQuality, dimension: Dimension, column: str | None, kind: str) -> str:

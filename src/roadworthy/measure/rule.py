@@ -7,10 +7,12 @@ Rules kept here:
 2. Counts are exact, over the whole data set: comparing them with a bound involves no rounding and no sampling error.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from fractions import Fraction
 from pathlib import Path
+
+from roadworthy.measure.comparison import Comparison
 
 
 class Dimension(Enum):
@@ -23,6 +25,17 @@ class Dimension(Enum):
     CONSISTENCY = "consistency"
     VOLUME = "volume"
     SCHEMA = "schema"
+
+
+class Severity(Enum):
+    """What a record that breaks the rule deserves before it reaches the model; the words are the standard's examples.
+
+    The verdict on a batch does not depend on it: a broken promise is broken.
+    """
+
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
 
 
 class Comparator(Enum):
@@ -52,11 +65,13 @@ class Kind(Enum):
     SENTINEL = "sentinel"
     DUPLICATE = "duplicate"
     REFERENCE = "reference"
-    EXPRESSION = "expression"
+    COMPARISON = "comparison"
+    UNIT = "unit"
     AGE = "age"
     LATENESS = "lateness"
     NEWEST_AGE = "newest_age"
     ROW_COUNT = "row_count"
+    RECONCILED = "reconciled"
     COLUMN = "column"
     QUERY = "query"
 
@@ -135,6 +150,21 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Reference:
+    """Rows of another table.
+
+    Attributes:
+        path: its data file, or a pattern of files.
+        columns: the columns that a rule's columns must occur in, in the same order; empty when only rows are counted.
+        table: its name in the contract, when it was found by a relationship; "" when the contract names the file.
+    """
+
+    path: Path
+    columns: tuple[str, ...] = ()
+    table: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
     """One executable requirement.
 
@@ -144,12 +174,15 @@ class Rule:
         kind: what makes a row bad.
         columns: which columns it reads; empty for the whole table.
         bound: how much is allowed.
-        line: where the contract says so, counted from 1.
-        values: the allowed set, the texts that mean missing, or the sentinels.
+        line: where the contract says so, counted from 1; two rules that promise the same are equal wherever they stand.
+        severity: what a single record deserves that breaks it.
+        under: the column that the contract declares it under; "" for the table.
+        values: the allowed set, the texts that mean missing, the sentinels, the unit, or the name that a query uses.
         limits: for ranges and lengths.
-        text: the pattern, the logical type, the expression or the query.
+        text: the pattern, the logical type or the query.
         max_age_s: seconds for the three rules about time.
-        reference: file and column that a value must occur in.
+        reference: the table that a value must occur in, or whose rows are counted.
+        comparison: the promise between columns.
         description: what the contract's author wrote about it.
     """
 
@@ -158,12 +191,15 @@ class Rule:
     kind: Kind
     columns: tuple[str, ...]
     bound: Bound
-    line: int
+    line: int = field(compare=False)
+    severity: Severity = Severity.WARNING
+    under: str = ""
     values: tuple[Value, ...] = ()
     limits: Limits | None = None
     text: str = ""
     max_age_s: float | None = None
-    reference: tuple[Path, str] | None = None
+    reference: Reference | None = None
+    comparison: Comparison | None = None
     description: str = ""
 
 
@@ -250,18 +286,18 @@ class Contract:
     """A data contract for one table.
 
     Attributes:
-        path: the file it was read from.
+        path: the file it was read from, or would be written to; not compared.
         contract_id: ODCS ``id``.
         version: of the contract.
         status: ODCS ``status``.
         table: ODCS name of the schema object.
         fields: declared columns.
         rules: everything that can be run, in the order of the file.
-        notes: quality items in prose (ODCS type ``text``), which no program can run.
+        notes: what the contract says but no program runs, each as ``<column or "table">: <sentence>``.
         provenance: for the datasheet.
     """
 
-    path: Path
+    path: Path = field(compare=False)
     contract_id: str
     version: str
     status: str

@@ -4,8 +4,8 @@ Text files have no types of their own: what was guessed there says something abo
 already say. So only sources that declare types (Parquet, Arrow) are held to them.
 """
 
-from roadworthy.measure.predicates import is_numeric
 from roadworthy.measure.rule import Rule
+from roadworthy.measure.stored import is_numeric
 from roadworthy.measure.table import Table
 
 _STORED = {

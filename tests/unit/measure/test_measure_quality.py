@@ -10,8 +10,9 @@ from roadworthy.base.errors import ContractError, MissingFile, ParameterError
 from roadworthy.base.interval import exact
 from roadworthy.measure.contract import load_contract
 from roadworthy.measure.corrupt import Corruption, corrupt
-from roadworthy.measure.quality import QualityReport, Verdict, assess, flagged_rows
-from roadworthy.measure.rule import Contract, Dimension
+from roadworthy.measure.predicates import row_predicate
+from roadworthy.measure.quality import QualityReport, RuleResult, Verdict, assess, flagged_rows
+from roadworthy.measure.rule import NONE_ALLOWED, Contract, Dimension, Kind, Rule
 from roadworthy.measure.table import from_arrow
 
 AT = datetime(2026, 6, 1, tzinfo=UTC)
@@ -283,7 +284,7 @@ def test_queries_and_expressions(tmp_path: Path) -> None:
         '{id: q, type: sql, query: "SELECT NULL", mustBe: 0}': Verdict.UNKNOWN,
         "{id: q, type: custom, engine: roadworthy, implementation: {expression: x < 4, allowedPercent: 25}}": Verdict.MET,
         "{id: q, type: custom, engine: roadworthy, implementation: {expression: x < 4, allowedPercent: 24}}": Verdict.NOT_MET,
-        "{id: q, type: custom, engine: roadworthy, implementation: {expression: x < NULL}}": Verdict.MET,
+        "{id: q, type: custom, engine: roadworthy, implementation: {expression: x < 1 + x}}": Verdict.MET,
     }
     for item, verdict in cases.items():
         result = _table_quality(tmp_path, item).result("q")
@@ -293,6 +294,7 @@ def test_queries_and_expressions(tmp_path: Path) -> None:
         '{type: sql, query: "SELECT x FROM data", mustBe: 0}',
         '{type: sql, query: "DROP VIEW data", mustBe: 0}',
         "{type: custom, engine: roadworthy, implementation: {expression: y < 4}}",
+        "{type: custom, engine: roadworthy, implementation: {expression: x < NULL}}",
     ):
         with pytest.raises(ContractError):
             _table_quality(tmp_path, broken)
@@ -377,3 +379,84 @@ def test_damage_is_repeatable_and_refuses_nonsense() -> None:
         corrupt(feed, Corruption.NULL, "note", seed=1, share=0.0)
     with pytest.raises(ParameterError):
         corrupt(feed, Corruption.STALE, "note", seed=1, share=0.1)
+
+
+def _custom(folder: Path, implementation: str, values: pa.Table) -> RuleResult:
+    item = f"{{id: q, type: custom, engine: roadworthy, implementation: {implementation}}}"
+    columns = "[{name: a}, {name: b}, {name: seen, logicalType: timestamp}, {name: got, logicalType: timestamp}]"
+    contract = _contract(folder, HEAD + f"schema: [{{name: t, properties: {columns}, quality: [{item}]}}]")
+    result = assess(from_arrow(values, "t"), contract, at=AT).result("q")
+    assert result is not None
+    return result
+
+
+def test_composite_references(tmp_path: Path) -> None:
+    """A pair must occur together; a pair with a missing part points nowhere."""
+    (tmp_path / "wards.csv").write_text("site,code\nn,1\ns,2\n")
+    pairs = pa.table(
+        {"a": ["n", "n", "s", None, "s"], "b": [1.0, 2.0, 2.0, 1.0, float("nan")], "seen": [AT] * 5, "got": [AT] * 5}
+    )
+    result = _custom(tmp_path, "{references: {file: wards.csv, columns: {a: site, b: code}}}", pairs)
+    assert (result.bad_rows, [example.row for example in result.examples]) == (1, [1])
+
+
+@pytest.mark.parametrize(("allowed", "verdict"), [(0, Verdict.NOT_MET), (24, Verdict.NOT_MET), (25, Verdict.MET)])
+def test_row_counts_of_two_tables_are_reconciled(tmp_path: Path, allowed: int, verdict: Verdict) -> None:
+    """Three rows against four: a quarter of the other table is missing."""
+    (tmp_path / "ledger.csv").write_text("k\n1\n2\n3\n4\n")
+    rows = pa.table({"a": [1] * 3, "b": [1] * 3, "seen": [AT] * 3, "got": [AT] * 3})
+    result = _custom(tmp_path, f"{{rowsOf: ledger.csv, allowedPercent: {allowed}}}", rows)
+    assert result.verdict is verdict
+    assert result.bad_rows is None and result.what.startswith("3 rows against 4 in ledger.csv")
+
+
+def test_lateness_with_an_allowance(tmp_path: Path) -> None:
+    """On time, late, before it happened, never: three of four are bad."""
+    got = [AT, AT + timedelta(minutes=31), AT - timedelta(seconds=1), None]
+    rows = pa.table({"a": [1] * 4, "b": [1] * 4, "seen": [AT] * 4, "got": got})
+    implementation = "{lateness: {event: seen, arrived: got, within: 30 min}, allowedPercent: %s}"
+    assert _custom(tmp_path, implementation % 74, rows).verdict is Verdict.NOT_MET
+    assert _custom(tmp_path, implementation % 75, rows).bad_rows == 3
+
+
+def test_sums_across_columns(tmp_path: Path) -> None:
+    """0.1 + 0.2 is 0.3 within a tolerance only; a missing part cannot be told."""
+    rows = pa.table({"a": [0.1, 0.1, None], "b": [0.3, 0.4, 1.0], "seen": [AT] * 3, "got": [AT] * 3})
+    assert _custom(tmp_path, "{expression: b = a + 0.2}", rows).bad_rows == 2
+    assert _custom(tmp_path, "{expression: b = a + 0.2, tolerance: 1.0e-9}", rows).bad_rows == 1
+
+
+def test_a_unit_column_must_say_the_declared_unit(tmp_path: Path) -> None:
+    """Another unit and no unit are bad where there is a value."""
+    text = HEAD + "schema: [{name: t, properties: [{name: u}, {name: x, customProperties: "
+    text += "[{property: roadworthy, value: {unit: mm, unitColumn: u}}]}]}]"
+    table = from_arrow(pa.table({"x": [1.0, 2.0, 3.0, None], "u": ["mm", "cm", None, "cm"]}), "t")
+    result = assess(table, _contract(tmp_path, text), at=AT).result("validity.x.unit")
+    assert result is not None and [example.row for example in result.examples] == [1, 2]
+
+
+def test_a_window_does_not_change_what_other_rules_see(tmp_path: Path) -> None:
+    """Minus zero keeps its sign beside a rule about duplicates, though the engine's window would lose it."""
+    text = HEAD + "schema: [{name: t, properties: [{name: x, unique: true, quality: "
+    text += '[{metric: invalidValues, id: sign, mustBe: 0, arguments: {pattern: "^-"}}]}]}]'
+    table = from_arrow(pa.table({"x": [-0.0, -1.0]}), "t")
+    assert flagged_rows(table, _contract(tmp_path, text), at=AT) == ()
+
+
+def test_a_rule_without_what_it_needs_is_refused() -> None:
+    """Made-up rules: no reference, no comparison, no rows to look at."""
+    table = from_arrow(pa.table({"x": [1]}), "t")
+    for kind in (Kind.REFERENCE, Kind.COMPARISON, Kind.ROW_COUNT):
+        rule = Rule(rule_id="r", dimension=Dimension.VALIDITY, kind=kind, columns=("x",), bound=NONE_ALLOWED, line=1)
+        with pytest.raises(ContractError):
+            row_predicate(rule, table, AT)
+
+
+def test_narrow_types_have_the_text_of_wide_ones(tmp_path: Path) -> None:
+    """A 32-bit number is written as the double that it is; an instant in seconds like any other."""
+    values = "quality: [{metric: invalidValues, id: q, mustBe: 0, arguments: {validValues: ['%s']}}]"
+    for text, column in (
+        ("0.5", pa.array([0.5], pa.float32())),
+        ("2026-06-01 00:00:00", pa.array([AT], pa.timestamp("s"))),
+    ):
+        assert _one(tmp_path, values % text, column, "q") == (0, Verdict.MET)
