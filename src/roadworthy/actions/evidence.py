@@ -1,13 +1,21 @@
 """Writing evidence: a check run, a person's attestation, an envelope from elsewhere. One entry a call."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from roadworthy.base.codec import from_json, to_json
 from roadworthy.base.digest import digest_bytes
-from roadworthy.base.errors import InputError, MalformedEvidence, OtherRelease, UnknownCriterion, WrongRole
-from roadworthy.domain.case_file import CaseFile
+from roadworthy.base.errors import (
+    InputError,
+    MalformedEvidence,
+    OtherRelease,
+    PolicyRefusal,
+    UnknownCriterion,
+    WrongRole,
+)
+from roadworthy.domain.case_file import CaseFile, fold
 from roadworthy.domain.criterion import Assurance, Criterion, Verdict
 from roadworthy.domain.evidence import (
     PREDICATE_TYPE,
@@ -24,6 +32,7 @@ from roadworthy.domain.evidence import (
 from roadworthy.domain.people import Person, Role
 from roadworthy.domain.record import Draft, Receipt, RecordKind
 from roadworthy.domain.use_case import Subject
+from roadworthy.domain.window import MonitoredWindow
 from roadworthy.gates.admit import admit
 from roadworthy.kit.check import AttachedFile
 from roadworthy.ledger.dsse import Envelope, envelope_from_bytes, sign
@@ -46,16 +55,52 @@ def record_evidence(
     uow: UnitOfWork, *, evidence: Evidence, files: Sequence[AttachedFile], key: SigningKey, at: datetime
 ) -> Receipt:
     """Sign evidence and append it, with its attachments, as one entry."""
+    return _append(uow, seal(_with_files(uow, evidence, files), key), evidence, at)
+
+
+def record_window_evidence(
+    uow: UnitOfWork,
+    *,
+    window: MonitoredWindow,
+    evidence: Evidence,
+    files: Sequence[AttachedFile],
+    key: SigningKey,
+    new_harm: bool,
+    known: int,
+    at: datetime,
+) -> Receipt:
+    """The same for a check on a window of a monitor; the gate does not take it for evidence of its criteria.
+
+    Args:
+        new_harm: whether an event has to follow that voids older evidence.
+        known: how many envelopes of windows were on record when the check began; it may rest on the last of them.
+
+    Raises:
+        PolicyRefusal: another command has monitored meanwhile (RW-300); nothing is written then.
+    """
+    if len(fold(uow.records()).windows) != known:
+        raise PolicyRefusal(
+            f"Another command has monitored while {evidence.check} looked at {window.name}.",
+            remedy="Run one monitor of a use case at a time; this one goes on with what is left.",
+            where=window.name,
+        )
+    members = {"window": to_json(window), "check": evidence.check, "new_harm": new_harm}
+    return _append(uow, seal(_with_files(uow, evidence, files), key), evidence, at, members)
+
+
+def _with_files(uow: UnitOfWork, evidence: Evidence, files: Sequence[AttachedFile]) -> Evidence:
     kept = tuple(
         Attachment(
             name=file.name, media_type=file.media_type, digest=uow.put_blob(file.data), size_bytes=len(file.data)
         )
         for file in files
     )
-    return _append(uow, seal(replace(evidence, attachments=kept), key), evidence, at)
+    return replace(evidence, attachments=kept)
 
 
-def _append(uow: UnitOfWork, envelope: Envelope, evidence: Evidence, at: datetime) -> Receipt:
+def _append(
+    uow: UnitOfWork, envelope: Envelope, evidence: Evidence, at: datetime, members: Mapping[str, Any] | None = None
+) -> Receipt:
     return uow.append(
         Draft(
             kind=RecordKind.EVIDENCE_RECORDED,
@@ -63,7 +108,7 @@ def _append(uow: UnitOfWork, envelope: Envelope, evidence: Evidence, at: datetim
             actor=evidence.producer,
             use_case_id=evidence.use_case_id,
             subject=evidence.release_digest,
-            payload={"envelope": envelope.to_json()},
+            payload={"envelope": envelope.to_json(), **(members or {})},
         )
     )
 

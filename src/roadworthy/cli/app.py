@@ -10,7 +10,21 @@ import typer
 
 from roadworthy.base.codec import to_json
 from roadworthy.base.errors import RoadworthyError
-from roadworthy.cli import bundle, evidence, gaps, gate, init, inspect, people, scorecard, sign, waive
+from roadworthy.cli import (
+    bundle,
+    contract,
+    evidence,
+    gaps,
+    gate,
+    init,
+    inspect,
+    monitor,
+    people,
+    profile,
+    scorecard,
+    sign,
+    waive,
+)
 from roadworthy.cli.output import error_console, print_json, styled
 
 app = typer.Typer(
@@ -28,6 +42,8 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "init": init.init,
     "schema": init.schema,
     "tier": init.tier,
+    "profile": profile.profile,
+    "compare": profile.compare,
     "inspect": inspect.inspect,
     "scorecard": scorecard.scorecard,
     "report": scorecard.report,
@@ -40,8 +56,10 @@ for _name, _command in _COMMANDS.items():
     app.command(_name)(_command)
 app.add_typer(gaps.app, name="gaps")
 app.add_typer(evidence.app, name="evidence")
+app.add_typer(monitor.app, name="monitor")
 app.add_typer(waive.app, name="waive")
 app.add_typer(people.app, name="person")
+app.add_typer(contract.app, name="contract")
 
 
 @app.command("demo")

@@ -12,7 +12,7 @@ from roadworthy.base.errors import InputError, MissingFile
 from roadworthy.cli.output import DEFAULT_MANIFEST, JsonOption, ManifestOption, console, opened, print_json
 from roadworthy.cli.render import envelope_detail, envelope_list
 from roadworthy.domain.case_file import fold
-from roadworthy.wiring.view import EnvelopeView, envelopes
+from roadworthy.wiring.view import EnvelopeView, envelopes, window_envelopes
 from roadworthy.wiring.workspace import trust_of
 
 app = typer.Typer(help="Signed evidence.", no_args_is_help=True)
@@ -38,9 +38,11 @@ def show(
     """Show one envelope: what was measured, against what, on which inputs; for a criterion, its newest."""
     with opened(manifest) as workspace:
         case = workspace.case()
-        found = find_envelope(envelopes(case), name)
+        # What the gate reads stands last, so that it wins where a criterion is named.
+        found = find_envelope((*window_envelopes(case), *envelopes(case)), name)
     if json:
-        print_json(parse_canonical(next(s.body for s in case.evidence if s.digest == found.digest)))
+        everything = (*(each.sealed for each in case.windows), *case.evidence)
+        print_json(parse_canonical(next(s.body for s in everything if s.digest == found.digest)))
     else:
         envelope_detail(console(), found)
 

@@ -6,6 +6,7 @@ Rules kept here:
 3. Folding a prefix gives the case file as it was when the ledger had that size.
 4. Who built the system once has built it: builders only ever become more.
 5. An id is registered once, and no two ids share a key; a ledger that says otherwise was not written by the actions.
+6. Evidence of a monitor's window is no evidence of the gate: it is kept apart.
 """
 
 from collections.abc import Iterable, Mapping
@@ -24,6 +25,7 @@ from roadworthy.domain.people import Person, Producer
 from roadworthy.domain.record import Record, RecordKind
 from roadworthy.domain.use_case import Subject, UseCase
 from roadworthy.domain.waiver import Deferral, Invalidation
+from roadworthy.domain.window import MonitoredWindow, WindowEvidence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +48,7 @@ class CaseFile:
         producers: by id.
         releases: digest of every release ever registered.
         evidence, waiver_requests, waiver_approvals, signatures: sealed envelopes in ledger order.
+        windows: evidence of a monitor's windows, in ledger order.
         invalidations: in ledger order.
         assignments: newest by criterion id.
         deferrals: newest by criterion id.
@@ -61,6 +64,7 @@ class CaseFile:
     producers: dict[str, Producer] = field(default_factory=dict)
     releases: set[str] = field(default_factory=set)
     evidence: list[Sealed] = field(default_factory=list)
+    windows: list[WindowEvidence] = field(default_factory=list)
     waiver_requests: list[Sealed] = field(default_factory=list)
     waiver_approvals: list[Sealed] = field(default_factory=list)
     signatures: list[Sealed] = field(default_factory=list)
@@ -107,7 +111,15 @@ def _apply(file: CaseFile, record: Record, payload: Mapping[str, Any]) -> None:
     if record.kind in _SEALED:
         body = canonical_bytes(payload["envelope"])
         sealed = Sealed(index=record.index, received_at=record.at, body=body, digest=f"sha256:{sha256_hex(body)}")
-        getattr(file, _SEALED[record.kind]).append(sealed)
+        if "window" in payload:
+            window = from_json(MonitoredWindow, payload["window"], path=f"entry {record.index}.window")
+            file.windows.append(
+                WindowEvidence(
+                    window=window, check=payload["check"], new_harm=payload["new_harm"] is True, sealed=sealed
+                )
+            )
+        else:
+            getattr(file, _SEALED[record.kind]).append(sealed)
     elif record.kind in (RecordKind.PERSON_REGISTERED, RecordKind.PRODUCER_REGISTERED):
         _apply_signer(file, payload)
     elif record.kind in (RecordKind.GAP_ASSIGNED, RecordKind.GAP_DEFERRED, RecordKind.INVALIDATED):

@@ -25,7 +25,7 @@ class RecordKind(Enum):
     POLICY_ADOPTED = "policy.adopted"
     """profile; loosenings: tuple of text; envelope: the signed revision, or null when nothing got looser"""
     EVIDENCE_RECORDED = "evidence.recorded"
-    """envelope"""
+    """envelope; for a window of a monitor also window; check: its id; new_harm: whether it calls for an event"""
     WAIVER_REQUESTED = "waiver.requested"
     """envelope"""
     WAIVER_APPROVED = "waiver.approved"

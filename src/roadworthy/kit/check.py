@@ -60,6 +60,19 @@ class Run:
     cancelled: Callable[[], bool]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watch:
+    """How a check takes part when production is monitored window by window.
+
+    Attributes:
+        harm: whether a bound that is missed is harm, which closes an open gate; otherwise it opens an investigation.
+        labels: whether it needs true outcomes; a window without any is then not its business.
+    """
+
+    harm: bool
+    labels: bool = False
+
+
 class Check(ABC, Generic[SubjectT, ParamsT]):
     """One check, in one file.
 
@@ -72,6 +85,7 @@ class Check(ABC, Generic[SubjectT, ParamsT]):
         budget_s: longest run, in seconds, before it is terminated.
         params: the frozen dataclass of its parameters, every one with a default and a unit in its name.
         must_fail_because: what is wrong with the must-fail subject, for people.
+        watch: how it takes part when production is monitored, its production set replaced by the window; None when not.
     """
 
     id: ClassVar[str]
@@ -82,6 +96,7 @@ class Check(ABC, Generic[SubjectT, ParamsT]):
     budget_s: ClassVar[float]
     params: ClassVar[type]
     must_fail_because: ClassVar[str]
+    watch: ClassVar[Watch | None] = None
 
     @abstractmethod
     def subject(self, context: CheckContext) -> AbstractContextManager[SubjectT]:

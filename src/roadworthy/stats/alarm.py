@@ -149,7 +149,7 @@ def judge_columns(rule: AlertRule, counts: Sequence[CellCounts]) -> tuple[Judgem
     """
     columns = columns_of(counts)
     effects = measured(rule.effect, columns, EXPECTED_ROWS_OF_ALARM)  # 1.
-    severities = _settled(rule, columns, intervals(effects, rule.confidence))
+    severities = _settled(rule, effects, columns)
     p_values = exceedance(effects, rule.tolerance)
     adjusted = np.full_like(p_values, np.nan)
     adjusted[effects.able] = ADJUSTMENTS[rule.control](p_values[effects.able])  # 2.
@@ -203,14 +203,14 @@ def _rows_needed(rule: AlertRule, effects: Measured, columns: Columns) -> Sequen
     return plans
 
 
-def _settled(rule: AlertRule, columns: Columns, severities: Sequence[Interval]) -> list[Interval]:
+def _settled(rule: AlertRule, effects: Measured, columns: Columns) -> list[Interval]:
     """What the laws cannot tell for want of a second cell, told from the share outside the one that there is."""
-    rows = np.minimum(columns.reference_rows, columns.current_rows)
+    enough = np.minimum(columns.reference_rows, columns.current_rows) >= LEAST_ROWS
     return [
         severity
-        if severity.known or rows[each] < LEAST_ROWS
+        if effects.able[each] or not enough[each]
         else one_cell_severity(rule.effect, _one(columns, each), rule.confidence)
-        for each, severity in enumerate(severities)
+        for each, severity in enumerate(intervals(effects, rule.confidence))
     ]
 
 

@@ -193,7 +193,9 @@ def _functional(direction: FloatArray, columns: Columns) -> FloatArray:
 def weighted_variance(direction: FloatArray, shares: FloatArray, rows: FloatArray) -> FloatArray:
     """Variance of the sum of ``direction`` times the sampled shares; all of shape (c, k), the result (c,)."""
     mean = (direction * shares).sum(axis=1)
-    return np.asarray(((direction**2 * shares).sum(axis=1) - mean**2) / rows[:, 0], dtype=np.float64)
+    spread = (direction**2 * shares).sum(axis=1) - mean**2
+    # Where all rows lie in one cell rounding can fall below 0.
+    return np.asarray(np.maximum(spread, 0.0) / rows[:, 0], dtype=np.float64)
 
 
 def _two_sided(at: FloatArray, deviation: FloatArray) -> FloatArray:

@@ -18,6 +18,7 @@ needs no law at all:
 import math
 from collections.abc import Callable
 
+import numpy as np
 from scipy.stats import beta
 
 from roadworthy.base.interval import Interval, unknown
@@ -39,11 +40,15 @@ def one_cell_severity(effect: Effect, column: Columns, confidence: float) -> Int
     most = _most(effect, _strays(column), rows, (1 - confidence) / 2)
     if math.isnan(most):
         return unknown(min(rows))
-    point = float(LAWS[effect](column).estimate()[0]) if max(_strays(column)) else 0.0
+    # A cell that only one sample fills has no variance in the other; its estimate needs none.
+    with np.errstate(invalid="ignore"):
+        point = float(LAWS[effect](column).estimate()[0]) if max(_strays(column)) else 0.0
     return Interval(estimate=min(point, most), lower=0.0, upper=most, n=min(rows), confidence=confidence)
 
 
-def one_cell_rows(effect: Effect, column: Columns, tolerance: float, confidence: float) -> tuple[int | None, int] | None:
+def one_cell_rows(
+    effect: Effect, column: Columns, tolerance: float, confidence: float
+) -> tuple[int | None, int] | None:
     """Rows that would tell: of the window beside this reference (None when none would), and of both if alike.
 
     Where all rows lie in one cell, those with which the bound reaches the tolerance; otherwise those with which the

@@ -93,6 +93,25 @@ def subject_of(manifest: Manifest, root: Path, packs: tuple[PackRef, ...], level
     Raises:
         MissingFile: a file or data set that is named does not exist (RW-102).
     """
+    release = release_of(manifest, root, level)
+    parts = dict(release.parts)
+    parts[Part.PILOT_DATA] = data_digest(manifest.data.pilot, root)
+    parts[Part.PRODUCTION_DATA] = data_digest(manifest.data.production, root)
+    if manifest.data.training is not None:
+        parts[Part.TRAINING_DATA] = data_digest(manifest.data.training, root)
+    parts[Part.PEOPLE] = digest_of(
+        {"owners": manifest.use_case.owners.model_dump(), "builders": sorted(manifest.use_case.builders)}
+    )
+    parts[Part.PACKS] = digest_of([to_json(pack) for pack in packs])
+    return Subject(use_case_id=manifest.use_case.id, release_digest=release.digest, parts=parts)
+
+
+def release_of(manifest: Manifest, root: Path, level: ServiceLevel | None) -> Release:
+    """Digest of everything that makes the release; no data is read.
+
+    Raises:
+        MissingFile: a file that is named does not exist (RW-102).
+    """
     parts = {part: digest_file(path) for part, path in release_files(manifest, root).items()}
     contracts = {
         name: digest_file(existing(root, block.contract, f"data.{name}.contract"))
@@ -111,16 +130,7 @@ def subject_of(manifest: Manifest, root: Path, packs: tuple[PackRef, ...], level
             "file": parts.get(Part.INFRASTRUCTURE),
         }
         parts[Part.INFRASTRUCTURE] = digest_of(declared)
-    release = Release(parts=dict(parts))
-    parts[Part.PILOT_DATA] = _data_digest(manifest.data.pilot, root)
-    parts[Part.PRODUCTION_DATA] = _data_digest(manifest.data.production, root)
-    if manifest.data.training is not None:
-        parts[Part.TRAINING_DATA] = _data_digest(manifest.data.training, root)
-    parts[Part.PEOPLE] = digest_of(
-        {"owners": manifest.use_case.owners.model_dump(), "builders": sorted(manifest.use_case.builders)}
-    )
-    parts[Part.PACKS] = digest_of([to_json(pack) for pack in packs])
-    return Subject(use_case_id=manifest.use_case.id, release_digest=release.digest, parts=parts)
+    return Release(parts=parts)
 
 
 def _data_blocks(manifest: Manifest) -> dict[str, DataBlock]:
@@ -128,7 +138,12 @@ def _data_blocks(manifest: Manifest) -> dict[str, DataBlock]:
     return blocks if manifest.data.training is None else {**blocks, "training": manifest.data.training}
 
 
-def _data_digest(block: DataBlock, root: Path) -> str:
+def data_digest(block: DataBlock, root: Path) -> str:
+    """Digest of one data set, however many files it has.
+
+    Raises:
+        MissingFile: it does not exist (RW-102).
+    """
     return f"sha256:{table_digest(data_files(root.resolve() / block.path))}"
 
 

@@ -38,7 +38,9 @@ class UseCaseBlock(_Block):
     title: str = Field(min_length=1, description="For people.")
     intended_use: str = Field(min_length=1, description="What it does, for whom, and who decides.")
     decision: str = Field(min_length=1, description="The decision that its output supports.")
-    steps: list[str] = Field(default=[], description="Steps in the life of a case, in order; data.*.known_at uses them.")
+    steps: list[str] = Field(
+        default=[], description="Steps in the life of a case, in order; data.*.known_at uses them."
+    )
     decided_at: str | None = Field(default=None, description="The step at which the output is used.")
     owners: Owners
     builders: list[str] = Field(
@@ -128,6 +130,21 @@ class SloBlock(_Block):
     error_share: Share = 0.01
 
 
+class MonitorBlock(_Block):
+    """How production is watched, window by window."""
+
+    windows: str | None = Field(
+        default=None, description="Files of production rows to watch; those of data.production when not given."
+    )
+    windows_per_false_alarm: int = Field(
+        default=100, ge=2, description="At most one false alarm is expected in that many windows."
+    )
+    tolerance: Positive = Field(default=0.02, description="Largest drift of an input that nobody has to look at.")
+    effect: Literal["psi", "jensen_shannon", "total_variation", "wasserstein", "kolmogorov_smirnov"] = Field(
+        default="psi", description="What is measured of drift; the tolerance is in its unit."
+    )
+
+
 class Manifest(_Block):
     """roadworthy.yaml, version 1."""
 
@@ -142,4 +159,5 @@ class Manifest(_Block):
     slo: str | SloBlock | None = Field(default=None, description="OpenSLO file, or p99_ms and error_share.")
     fallback: list[dict[str, str]] = Field(default=[], description="Declared fallback ladder, first rung first.")
     environment: str = Field(default="production-like", description="Where the inspection runs.")
+    monitor: MonitorBlock = Field(default=MonitorBlock(), description="How production is watched.")
     checks: dict[str, dict[str, Any]] = Field(default={}, description="Parameters of single checks; they only tighten.")

@@ -1,5 +1,6 @@
 """The scorecard of a workspace at an instant. Owns gathering its parts; writes nothing but a decision that changed."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -8,7 +9,8 @@ from roadworthy.base.codec import from_json
 from roadworthy.base.errors import NoWorkspace
 from roadworthy.domain.case_file import CaseFile
 from roadworthy.domain.decision import Decision
-from roadworthy.domain.evidence import Evidence, Finding
+from roadworthy.domain.evidence import Evidence, Finding, Sealed
+from roadworthy.domain.window import WindowEvidence
 from roadworthy.gates.gaps import open_gaps
 from roadworthy.gates.plan import plan
 from roadworthy.reports.scorecard import Scorecard, build_scorecard
@@ -40,11 +42,28 @@ def envelopes(case: CaseFile) -> tuple[EnvelopeView, ...]:
     Raises:
         SignatureBroken: a recorded envelope does not verify (RW-502).
     """
+    return _opened(case, case.evidence)
+
+
+def window_envelopes(case: CaseFile, wanted: Iterable[WindowEvidence] | None = None) -> tuple[EnvelopeView, ...]:
+    """Envelopes about a monitor's windows, opened, in the given order; the gate reads none of them.
+
+    Args:
+        case: everything on record.
+        wanted: which ones; all of them, in ledger order, when None.
+
+    Raises:
+        SignatureBroken: a recorded envelope does not verify (RW-502).
+    """
+    return _opened(case, [each.sealed for each in (case.windows if wanted is None else wanted)])
+
+
+def _opened(case: CaseFile, sealed: Iterable[Sealed]) -> tuple[EnvelopeView, ...]:
     trust = trust_of(case)
     read = partial(from_json, Evidence)
     return tuple(
         EnvelopeView(digest=s.digest, index=s.index, evidence=read(trust.open(s.body).payload["predicate"]))
-        for s in case.evidence
+        for s in sealed
     )
 
 

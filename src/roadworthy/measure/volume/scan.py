@@ -1,11 +1,11 @@
 """One scan of a table of files. Owns the choice of the fastest engine that counts the whole plan; counts nothing itself."""
 
 from roadworthy.measure.table import Table
-from roadworthy.measure.volume.compile.numpy import measure_batches, measure_parquet
+from roadworthy.measure.volume.compile.numpy import measure_batches
+from roadworthy.measure.volume.compile.parquet import measure_parquet
 from roadworthy.measure.volume.plan import Plan
+from roadworthy.measure.volume.row_groups import readable
 from roadworthy.measure.volume.state import State
-
-_PARQUET = frozenset({".parquet", ".pq"})
 
 
 def scan(plan: Plan, table: Table, *, threads: int = 2) -> State:
@@ -17,6 +17,6 @@ def scan(plan: Plan, table: Table, *, threads: int = 2) -> State:
     """
     for name in plan.columns:
         table.type_of(name)
-    if table.paths and {path.suffix.lower() for path in table.paths} <= _PARQUET:
+    if readable(table.paths, plan.columns):
         return measure_parquet(plan, table.paths, threads=threads)
     return measure_batches(plan, table.batches(plan.columns))

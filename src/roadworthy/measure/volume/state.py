@@ -40,7 +40,7 @@ class State:
         Raises:
             ParameterError: the plans differ (RW-114).
         """
-        if other.plan.digest != self.plan.digest:
+        if other.plan is not self.plan and other.plan.digest != self.plan.digest:
             raise ParameterError(
                 "States of different plans do not join.", remedy="Measure both with the same plan and reference."
             )
@@ -72,6 +72,10 @@ class State:
     def rows(self) -> int:
         """How many rows were looked at."""
         return self.result(Rows())[0] or 0
+
+    def group_rows(self, group: str | None) -> int:
+        """How many rows of one group, or of all when ``group`` is None, were looked at."""
+        return self.result(Rows(), group)[0] or 0
 
     def to_bytes(self) -> bytes:
         """Canonical JSON. Numbers are written as decimal text, since a JSON number cannot hold more than 53 bits."""
