@@ -13,16 +13,25 @@ from roadworthy.kit.check import AnyCheck, Check
 ENTRY_POINTS = "roadworthy.checks"
 
 BUILT_IN = {
+    "attribution.stable": "roadworthy.checks.attribution.stable:StableCheck",
+    "baseline.simpler": "roadworthy.checks.baseline.simpler:SimplerCheck",
     "data_quality.contract": "roadworthy.checks.data_quality.contract:ContractCheck",
     "data_quality.datasheet": "roadworthy.checks.data_quality.datasheet:DatasheetCheck",
+    "drift.alarm": "roadworthy.checks.drift.alarm:AlarmCheck",
+    "drift.inputs": "roadworthy.checks.drift.inputs:InputsCheck",
     "endpoint.health": "roadworthy.checks.endpoint.health:HealthCheck",
     "endpoint.messy_input": "roadworthy.checks.endpoint.messy_input:MessyInputCheck",
+    "leakage.split": "roadworthy.checks.leakage.split:SplitCheck",
     "load.peak": "roadworthy.checks.load.peak:PeakLoadCheck",
     "performance.delta": "roadworthy.checks.performance.delta:DeltaCheck",
+    "performance.estimate": "roadworthy.checks.performance.estimate:EstimateCheck",
     "performance.production": "roadworthy.checks.performance.production:ProductionCheck",
     "performance.threshold": "roadworthy.checks.performance.threshold:ThresholdCheck",
     "release.pinned": "roadworthy.checks.release.pinned:PinnedCheck",
     "release.reproducible": "roadworthy.checks.release.reproducible:ReproducibleCheck",
+    "shortcut.site": "roadworthy.checks.shortcut.site:SiteCheck",
+    "slices.worst": "roadworthy.checks.slices.worst:WorstSliceCheck",
+    "uncertainty.calibration": "roadworthy.checks.uncertainty.calibration:CalibrationCheck",
 }
 
 

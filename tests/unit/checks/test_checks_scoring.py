@@ -14,10 +14,21 @@ import pytest
 
 from roadworthy.base.errors import EmptyData, ManifestError
 from roadworthy.checks.performance.production import Params, ProductionCheck, Subject
-from roadworthy.checks.scoring import Declined, ScoredSet, required_quality, required_target, score
+from roadworthy.checks.scoring import (
+    Declined,
+    ScoredSet,
+    endpoint_model,
+    first_of_each,
+    labelled_rows,
+    required_quality,
+    required_source,
+    required_target,
+    score,
+)
 from roadworthy.kit.check import Run
 from roadworthy.kit.context import CheckContext, DataSource, Quality, Target
 from roadworthy.measure.delta import Sample
+from roadworthy.measure.probing.inputs import make_inputs
 
 AT = datetime(2026, 11, 21, tzinfo=UTC)
 QUALITY = Quality(metric="auc", bound=0.8, threshold=0.5, margin_from_pilot=0.05)
@@ -173,3 +184,53 @@ def test_an_unmeasured_site_keeps_the_bound_from_being_met() -> None:
     lower, _, findings = production(("a", 400, 4.0), ("b", 400, 4.0), unjudged=("c",))
     assert lower == 0.0
     assert findings == 2
+
+
+def test_patients_times_and_circumstances_come_with_the_rows(case) -> None:
+    """Of labelled rows only; a row without a patient is its own."""
+    columns = {
+        "x": [1.0, 2.0, 3.0, 4.0],
+        "ill": [0.0, None, 1.0, 1.0],
+        "site": ["a", "b", "a", "a"],
+        "scanner": ["s", "s", "t", "t"],
+        "patient": ["p", "q", None, "p"],
+        "at": np.asarray(["2026-01-01", "2026-01-02", "2026-01-03", "2026-01-04"], dtype="datetime64[us]"),
+    }
+    case.add(
+        "production",
+        columns,
+        features=("x",),
+        label="ill",
+        cohort="site",
+        acquisition=("scanner", "site"),
+        cluster="patient",
+        time="at",
+    )
+    rows = labelled_rows(case.data["production"])
+    assert rows.circumstances is not None
+    assert rows.circumstances.names == ("site", "scanner")
+    assert rows.circumstances.column("scanner").tolist() == ["s", "t", "t"]
+    assert rows.clusters is not None
+    assert rows.clusters.tolist() == ["p", "row 2", "p"]
+    assert rows.times is not None
+    assert str(rows.times[1])[:10] == "2026-01-03"
+    assert (rows.unjudged_cohorts, rows.rows) == (("b",), 4)
+    assert first_of_each(rows.clusters, 3).tolist() == [0, 1]
+    assert first_of_each(None, 3).tolist() == [0, 1, 2]
+
+
+def test_the_endpoint_is_a_function_of_inputs(case) -> None:
+    """Texts and numbers travel in batches, and a null score is NaN."""
+    count = 600
+    case.add("production", {"x": np.arange(float(count)), "site": ["a", "b"] * 300}, features=("x", "site"))
+    case.answer(lambda row: None if row["site"] == "b" else row["x"] / count)
+    model = endpoint_model(case.context(), case.data["production"])
+    scores = model(make_inputs({"x": np.arange(float(count)), "site": np.asarray(["a", "b"] * 300, dtype=object)}))
+    assert np.isnan(scores[1::2]).all()
+    assert scores[::2].tolist() == [number / count for number in range(0, count, 2)]
+
+
+def test_a_data_set_that_is_not_declared_is_asked_for(case) -> None:
+    """By its name."""
+    with pytest.raises(ManifestError, match="training"):
+        required_source(case.context(), "training")

@@ -1,14 +1,11 @@
 """Performance, deltas by cohort, and the two-sample classifier."""
 
-import math
-
 import numpy as np
 import pytest
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
 from roadworthy.base.errors import ParameterError
 from roadworthy.measure.delta import Metric, Sample, delta, performance
-from roadworthy.measure.representative import two_sample_auc
 from roadworthy.stats.multiplicity import simultaneous_confidence
 
 
@@ -78,37 +75,3 @@ def test_without_cohorts_there_is_no_worst_and_shapes_are_checked() -> None:
     crooked = Sample(labels=np.ones(3), scores=np.ones(3), cohorts=np.array(["a"]))
     with pytest.raises(ParameterError):
         delta(_sample(1, 100, 2.0), crooked, Metric.ACCURACY)
-
-
-def test_like_samples_cannot_be_told_apart_and_shifted_ones_can() -> None:
-    """Equal laws: the interval holds 0.5 in most seeds; a shift of one deviation: far above it; repeatable."""
-    holds = 0
-    for seed in range(4):
-        rng = np.random.default_rng(seed)
-        first, second = rng.normal(size=(200, 4)), rng.normal(size=(150, 4))
-        interval = two_sample_auc(first, second, seed=1)
-        holds += interval.lower <= 0.5 <= interval.upper
-    assert holds >= 3
-    assert two_sample_auc(first, second, seed=1) == interval
-    shifted = two_sample_auc(first, second + np.array([1.0, 0, 0, 0]), seed=1)
-    assert shifted.lower > 0.6
-    assert shifted.n == 350
-
-
-def test_a_difference_in_missing_values_is_seen() -> None:
-    """Nulls are inputs too: half of a column lost in production gives it away."""
-    rng = np.random.default_rng(3)
-    first, second = rng.normal(size=(200, 2)), rng.normal(size=(200, 2))
-    second[::2, 1] = math.nan
-    assert two_sample_auc(first, second, seed=1).lower > 0.6
-
-
-def test_perfect_separation_small_samples_and_wrong_shapes() -> None:
-    """Disjoint samples give 1 with a lower end below it; nine rows are unknown; other columns raise."""
-    first = np.arange(60.0)[:, None]
-    interval = two_sample_auc(first, first + 1_000, seed=1)
-    assert interval.estimate == interval.upper == 1.0
-    assert interval.lower < 1.0
-    assert not two_sample_auc(first[:9], first, seed=1).known
-    with pytest.raises(ParameterError):
-        two_sample_auc(first, np.ones((5, 2)), seed=1)

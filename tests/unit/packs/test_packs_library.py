@@ -39,10 +39,28 @@ BOUNDS = {
         "data_quality.contract",
         [("corruptions_found_share", ">=", 0.95, "1", 8), ("rules_broken", "<=", 0, "rule", 1)],
     ),
+    "D8": ("drift.alarm", [("detected_share", ">=", 0.9, "1", 35), ("false_alarm_share", "<=", 0.05, "1", 100)]),
     "D7": ("release.reproducible", [("replay_equal_share", ">=", 0.95, "1", 100)]),
     "D9": ("performance.delta", [("quality_loss", "<=", 0.03, "1", 100)]),
+    "D10": (
+        "slices.worst",
+        [("searched_slices_behind", "<=", 0, "slice", 59), ("worst_slice_gap", "<=", 0.03, "1", 59)],
+    ),
+    "D11": ("uncertainty.calibration", [("calibration_error", "<=", 0.05, "1", 100)]),
+    "D12": (
+        "attribution.stable",
+        [("acquisition_mass_share", "<=", 0.05, "1", 100), ("attribution_alarms", "<=", 0, "figure", 100)],
+    ),
     "D13": ("endpoint.messy_input", [("cases_unhandled", "<=", 0, "case", 10)]),
     "D14": ("data_quality.datasheet", [("questions_answered", ">=", 7, "question", 7)]),
+    "D15": (
+        "leakage.split",
+        [("inputs_known_too_late", "<=", 0, "input", 1), ("rows_on_both_sides", "<=", 0, "row", 100)],
+    ),
+    "D17": ("baseline.simpler", [("gain_over_logistic", ">=", 0.001, "1", 100)]),
+    "D18": ("drift.inputs", [("inputs_not_compared", "<=", 0, "input", 1)]),
+    "D19": ("performance.estimate", [("estimated_loss", "<=", 0.03, "1", 100)]),
+    "D20": ("shortcut.site", [("decisions_flipped_share", "<=", 0.05, "1", 100)]),
     "T3": (
         "load.peak",
         [
@@ -54,6 +72,7 @@ BOUNDS = {
     "T14": ("release.pinned", [("parts_changed", "<=", 0, "part", 1), ("parts_unpinned", "<=", 0, "part", 1)]),
     "T16": ("endpoint.health", [("probes_failed", "<=", 0, "probe", 3)]),
 }
+FROM_R2 = {"D8", "D10", "D11", "D12", "D15", "D17", "D18", "D19", "D20"}
 PARAMS = {"quality.bound": 0.8, "quality.op": ">=", "quality.margin": 0.03, "slo.p99_ms": 50, "slo.error_share": 0.01}
 
 
@@ -110,7 +129,7 @@ def test_every_tier_composes_and_no_bound_is_vacuous(tier):
 def test_higher_tiers_require_more():
     """R1 leaves out what is required from R2 on."""
     required = {tier: {each.id for each in composed(tier).criteria} for tier in (Tier.R1, Tier.R2, Tier.R3, Tier.R4)}
-    assert required[Tier.R2] - required[Tier.R1] == {"G4", "A1", "A3", "A4", "D7"}
+    assert required[Tier.R2] - required[Tier.R1] == {"G4", "A1", "A3", "A4", "D7", *FROM_R2}
     assert required[Tier.R2] == required[Tier.R3] == required[Tier.R4] == {*TITLES, *BOUNDS}
 
 
@@ -140,6 +159,8 @@ def test_every_part_that_an_age_cannot_catch_is_named():
     measured_on = {Part.MODEL, Part.PROMPT, Part.INDEX, Part.DATA_CONTRACT, Part.PRODUCTION_DATA}
     assert by_id["D1"] == measured_on
     assert by_id["D9"] == measured_on | {Part.PILOT_DATA}
+    assert by_id["D15"] == measured_on | {Part.PILOT_DATA, Part.TRAINING_DATA}
+    assert by_id["D8"] == (measured_on | {Part.PILOT_DATA}) - {Part.PRODUCTION_DATA}
     assert by_id["G2"] == {Part.PEOPLE}
     assert by_id["G5"] == {Part.PACKS}
     assert by_id["T3"] == {Part.MODEL, Part.CONFIG, Part.INFRASTRUCTURE}

@@ -14,7 +14,7 @@ from roadworthy.base.interval import exact
 from roadworthy.domain.criterion import Estimate
 from roadworthy.domain.evidence import Finding
 from roadworthy.domain.use_case import Part
-from roadworthy.kit.check import AttachedFile, Check, Observation, Run
+from roadworthy.kit.check import AttachedFile, Check, Observation, Run, Watch
 from roadworthy.kit.context import CheckContext, DataSource
 from roadworthy.kit.params import higher
 from roadworthy.measure.contract import load_contract
@@ -67,6 +67,7 @@ class ContractCheck(Check[Subject, Params]):
     budget_s: ClassVar[float] = 300.0
     params: ClassVar[type] = Params
     must_fail_because: ClassVar[str] = "a feed with a column in another unit, lost values and repeated rows"
+    watch: ClassVar[Watch | None] = Watch(harm=False)
 
     @contextmanager
     def subject(self, context: CheckContext) -> Iterator[Subject]:

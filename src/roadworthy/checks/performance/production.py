@@ -8,11 +8,11 @@ from typing import ClassVar
 import numpy as np
 
 from roadworthy.base.interval import Interval
-from roadworthy.checks.scoring import ScoredSet, metric_of, required_quality, score, specimen
+from roadworthy.checks.scoring import ScoredSet, metric_of, required_quality, required_source, score, specimen
 from roadworthy.domain.criterion import Estimate
 from roadworthy.domain.evidence import Finding
 from roadworthy.domain.use_case import Part
-from roadworthy.kit.check import Check, Observation, Run
+from roadworthy.kit.check import Check, Observation, Run, Watch
 from roadworthy.kit.context import CheckContext, Quality
 from roadworthy.kit.params import higher
 from roadworthy.measure.delta import delta
@@ -41,22 +41,24 @@ class ProductionCheck(Check[Subject, Params]):
     """Score the production-representative rows through the endpoint and measure each cohort.
 
     The worst cohort decides: an average hides the hospital at which the model does not work. All cohorts' intervals
-    hold together at the stated confidence, so that the worst of many is not bad luck.
+    hold together at the stated confidence, so that the worst of many is not bad luck. Rows of one cluster, for example a
+    patient, count together.
     """
 
     id: ClassVar[str] = "performance.production"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     title: ClassVar[str] = "Performance on production-representative data"
     reads: ClassVar[frozenset[Part]] = frozenset({Part.PRODUCTION_DATA})
     budget_s: ClassVar[float] = 180.0
     params: ClassVar[type] = Params
     must_fail_because: ClassVar[str] = "one of two cohorts whose scores take one outcome for the other"
+    watch: ClassVar[Watch | None] = Watch(harm=True, labels=True)
 
     @contextmanager
     def subject(self, context: CheckContext) -> Iterator[Subject]:
         """The production feed, scored now."""
         quality = required_quality(context)
-        yield Subject(production=score(context, context.data["production"]), quality=quality)
+        yield Subject(production=score(context, required_source(context, "production")), quality=quality)
 
     @contextmanager
     def must_pass(self, context: CheckContext) -> Iterator[Subject]:
@@ -76,7 +78,14 @@ class ProductionCheck(Check[Subject, Params]):
     def observe(self, subject: Subject, params: Params, run: Run) -> Observation:
         """Measure the whole and every cohort; a set without cohorts is its own worst cohort."""
         metric, sample = metric_of(subject.quality), subject.production.sample
-        report = delta(sample, sample, metric, threshold=subject.quality.threshold, confidence=params.confidence_share)
+        report = delta(
+            sample,
+            sample,
+            metric,
+            threshold=subject.quality.threshold,
+            confidence=params.confidence_share,
+            seed=run.seed,
+        )
         measured = [row.production for row in report.cohorts if row.production.known]
         unmeasured = [row.cohort for row in report.cohorts if not row.production.known]
         unmeasured += subject.production.unjudged_cohorts

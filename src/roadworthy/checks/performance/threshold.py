@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from roadworthy.base.interval import Interval
-from roadworthy.checks.scoring import ScoredSet, metric_of, required_quality, score, specimen
+from roadworthy.checks.scoring import ScoredSet, metric_of, required_quality, required_source, score, specimen
 from roadworthy.domain.criterion import Estimate
 from roadworthy.domain.evidence import Finding
 from roadworthy.domain.use_case import Part
@@ -40,7 +40,7 @@ class ThresholdCheck(Check[Subject, Params]):
     """Measure the declared metric over all production rows; the interval's end decides, not the point."""
 
     id: ClassVar[str] = "performance.threshold"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     title: ClassVar[str] = "Output quality threshold"
     reads: ClassVar[frozenset[Part]] = frozenset({Part.PRODUCTION_DATA})
     budget_s: ClassVar[float] = 180.0
@@ -51,7 +51,7 @@ class ThresholdCheck(Check[Subject, Params]):
     def subject(self, context: CheckContext) -> Iterator[Subject]:
         """The production feed, scored now."""
         quality = required_quality(context)
-        yield Subject(production=score(context, context.data["production"]), quality=quality)
+        yield Subject(production=score(context, required_source(context, "production")), quality=quality)
 
     @contextmanager
     def must_pass(self, context: CheckContext) -> Iterator[Subject]:
@@ -72,6 +72,8 @@ class ThresholdCheck(Check[Subject, Params]):
             metric,
             threshold=subject.quality.threshold,
             confidence=params.confidence_share,
+            clusters=sample.clusters,
+            seed=run.seed,
         )
         return Observation(
             estimates=(Estimate(metric="quality", interval=interval),),

@@ -1,0 +1,102 @@
+"""Leaks across the split and into the inputs."""
+
+import numpy as np
+
+from roadworthy.checks.leakage.split import SplitCheck
+
+RNG = np.random.default_rng(12)
+CONTRACT = """\
+apiVersion: v3.1.0
+kind: DataContract
+id: rows
+version: 1.0.0
+status: active
+schema:
+  - name: rows
+    logicalType: object
+    properties:
+      - {name: a, logicalType: number, customProperties: [{property: roadworthy, value: {knownAt: referral}}]}
+      - {name: b, logicalType: number, customProperties: [{property: roadworthy, value: {knownAt: follow-up}}]}
+"""
+
+
+def rows(count=200, start=0):
+    """Two inputs, an outcome, a key and a patient."""
+    return {
+        "a": RNG.normal(size=count),
+        "b": RNG.normal(size=count),
+        "ill": RNG.integers(0, 2, count).astype(float),
+        "id": [f"r{start + row}" for row in range(count)],
+        "patient": [f"p{(start + row) // 2}" for row in range(count)],
+    }
+
+
+def declared(**more):
+    """What the manifest says."""
+    return {"features": ("a", "b"), "label": "ill", "key": "id", **more}
+
+
+def test_nobody_says_when_inputs_are_known(case, figure):
+    """Then the bound is neither met nor missed."""
+    case.add("pilot", rows(), **declared())
+    case.add("production", rows(start=500), **declared())
+    seen, findings = case.observe(SplitCheck())
+    interval = figure(seen, "inputs_known_too_late")
+    assert (interval.lower, interval.upper) == (0, 2)
+    assert figure(seen, "rows_on_both_sides").upper == 0
+    assert findings == [
+        "The steps in a case's life are not named, so nobody can tell which inputs come before the decision."
+    ]
+
+
+def test_the_contract_says_it_and_the_manifest_has_the_last_word(case, figure):
+    """b comes after the decision by the contract, and before it by the manifest."""
+    path = case.folder / "rows.odcs.yaml"
+    path.write_text(CONTRACT, encoding="utf-8")
+    case.steps, case.decided_at = ("referral", "decision", "follow-up"), "decision"
+    case.add("pilot", rows(), **declared())
+    case.add("production", rows(start=500), **declared(contract=path))
+    seen, findings = case.observe(SplitCheck())
+    assert figure(seen, "inputs_known_too_late").lower == 1
+    assert findings == ["b is known at 'follow-up', after the decision at 'decision'."]
+    case.add("production", rows(start=500), **declared(contract=path, known_at={"b": "referral"}))
+    seen, findings = case.observe(SplitCheck())
+    assert figure(seen, "inputs_known_too_late").upper == 0
+    assert findings == []
+
+
+def test_an_input_that_is_left_out_of_the_steps_is_named(case):
+    """One of two is dated."""
+    case.steps, case.decided_at = ("referral", "decision"), "decision"
+    case.add("pilot", rows(), **declared())
+    case.add("production", rows(start=500), **declared(known_at={"a": "referral"}))
+    _, findings = case.observe(SplitCheck())
+    assert findings == ["Whether b can be known before the decision cannot be told."]
+
+
+def test_rows_and_patients_of_the_training_set_are_found_in_both_tests(case, figure):
+    """Ten rows under new keys in the pilot, and forty rows of shared patients in production."""
+    training, pilot = rows(), rows(start=1_000)
+    for name in ("a", "b"):
+        pilot[name][:10] = training[name][:10]
+    case.add("training", training, label="ill", key="id")
+    case.add("pilot", pilot, **declared(cluster="patient"))
+    case.add("production", rows(start=160), **declared(cluster="patient"))
+    seen, findings = case.observe(SplitCheck())
+    assert figure(seen, "rows_on_both_sides").estimate == 10 + 40
+    assert seen.facts["tested on"] == ["pilot", "production"]
+    assert any(finding.startswith("pilot against training: 10 of 200 test rows") for finding in findings)
+    assert any(finding.startswith("production against training: 20 values of patient") for finding in findings)
+
+
+def test_suspicions_are_shown_and_decide_nothing(case, figure):
+    """An input that gives the outcome away, and a file sorted by outcome."""
+    pilot = rows()
+    pilot["ill"] = np.sort(pilot["ill"])
+    pilot["a"] = pilot["ill"] + RNG.normal(size=200) / 100
+    case.add("pilot", pilot, **declared())
+    case.add("production", rows(start=500), **declared())
+    seen, findings = case.observe(SplitCheck())
+    assert figure(seen, "suspicions").estimate == 2
+    assert figure(seen, "rows_on_both_sides").upper == 0
+    assert any("a alone gives an AUC" in finding for finding in findings)
