@@ -128,7 +128,10 @@ def test_cohorts_hold_together():
     found = summarise(rows)
     assert [each.cohort for each in found.cohorts] == ["de", "es", "fr"]
     assert found.cohorts[1].shares.correct == wilson(50, 100, 1 - 0.05 / 3)
-    assert found.shares.correct == wilson(160, 210)
+    told = wilson(160, 210)
+    assert found.shares.correct.estimate == told.estimate
+    assert found.shares.correct.lower == pytest.approx(told.lower * 210 / 211)
+    assert found.shares.correct.upper == pytest.approx((told.upper * 210 + 1) / 211)
     verdicts = found.cohort_verdicts(bound("correct_share", Comparator.AT_LEAST, 0.7))
     assert verdicts == {"de": Verdict.MET, "es": Verdict.NOT_MET, "fr": Verdict.CANNOT_TELL}
     assert {each.cohort for each in found.estimates()} == {None, "de", "es", "fr"}
@@ -171,3 +174,16 @@ def test_nothing_to_evaluate():
         evaluate([], [], SCORER)
     with pytest.raises(EmptyData):
         summarise([])
+
+
+def test_what_was_not_scored_widens_every_interval() -> None:
+    """60 right answers of 200 items are no proof of 0.9, and no proof of failure either."""
+    rows = [
+        ScoredAnswer(item_id=f"q{k}", repeat=0, outcome=Outcome.CORRECT if k < 60 else None, cluster=None, cohort="a")
+        for k in range(200)
+    ]
+    found = summarise(rows)
+    assert found.shares.correct.lower < 0.3
+    assert found.shares.correct.upper == 1.0
+    assert found.cohorts[0].shares.correct_of_answered.lower < 0.3
+    assert found.verdict(bound("correct_share", Comparator.AT_LEAST, 0.9)) is Verdict.CANNOT_TELL

@@ -223,3 +223,32 @@ def test_a_window_that_cannot_be_read_is_missing(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(Path, "read_bytes", refuse)
     with pytest.raises(MissingFile, match="Cannot read"):
         public.profile(path)
+
+
+@pytest.mark.parametrize(("values", "rows"), [(None, 1_000), (500, 2_000), (2_000, 5_000)])
+def test_other_rare_texts_are_no_drift(values: int | None, rows: int) -> None:
+    """Which of many rare values come up is chance: free text, names and ids do not alarm by being new."""
+    rng = np.random.default_rng(5)
+
+    def window():
+        drawn = rng.integers(0, 10**9 if values is None else values, rows)
+        return from_arrow(pa.table({"text": [f"v{each}" for each in drawn]}), "window")
+
+    alarms = [compare_tables(window(), window()).columns[0].judgement.alarm for _ in range(5)]
+    assert Alarm.EXCEEDS not in alarms
+
+
+def test_texts_that_all_changed_are_drift() -> None:
+    """Frequent values that disappear are seen, and so is a frequent new one."""
+    before = from_arrow(pa.table({"text": ["a", "b"] * 1_000}), "before")
+    after = from_arrow(pa.table({"text": ["a", "c"] * 1_000}), "after")
+    assert compare_tables(before, after).columns[0].judgement.alarm is Alarm.EXCEEDS
+
+
+def test_a_share_sent_beyond_the_largest_value_is_seen() -> None:
+    """The outermost cells hold nothing of the reference, so a value that overflows does not hide in the last quantile."""
+    rng = np.random.default_rng(6)
+    before, after = rng.normal(size=20_000), rng.normal(size=20_000)
+    after[np.argsort(after)[-1_200:]] = 1e6
+    tables = (from_arrow(pa.table({"x": each}), "window") for each in (before, after))
+    assert compare_tables(*tables, cells=16).columns[0].judgement.alarm is Alarm.EXCEEDS

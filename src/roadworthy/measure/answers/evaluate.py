@@ -1,7 +1,8 @@
 """A set of scored answers as shares with intervals. Owns the account by cohort and of what was not scored.
 
 Algorithm of ``summarise``:
-1. Set aside what has no outcome; it is counted, never taken for wrong and never forgotten.
+1. Set aside what has no outcome; it is counted, and every interval reaches as far as it could: down to where all of it
+   was wrong, up to where all of it was right.
 2. Give every answer its cluster: that of its item, or the item itself. Repeats of one item thereby share a cluster, so
    asking a question ten times does not count as ten questions.
 3. Shares of the three outcomes and the accuracy among the answered, as a whole at the wanted confidence.
@@ -15,7 +16,7 @@ Rules kept here:
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -26,7 +27,7 @@ from roadworthy.measure.answers.outcome import Answer, Item, ScoredAnswer
 from roadworthy.measure.answers.scorers import Scorer
 from roadworthy.stats.means import share_interval
 from roadworthy.stats.multiplicity import simultaneous_confidence
-from roadworthy.stats.outcomes import OutcomeShares, outcome_shares
+from roadworthy.stats.outcomes import Outcome, OutcomeShares, outcome_shares
 from roadworthy.stats.proportions import wilson
 
 _ENOUGH_REPEATS = 2
@@ -181,9 +182,9 @@ def summarise(rows: Sequence[ScoredAnswer], *, confidence: float = 0.95) -> Eval
     names = sorted({row.cohort for row in rows if row.cohort is not None})
     level = simultaneous_confidence(confidence, max(1, len(names)))
     return Evaluation(
-        shares=_shares(scored, confidence),
+        shares=_shares(scored, due - len(scored), confidence),
         cohorts=tuple(
-            CohortShares(cohort=name, shares=_shares([row for row in scored if row.cohort == name], level))
+            CohortShares(cohort=name, shares=_of_cohort([row for row in rows if row.cohort == name], level))
             for name in names
         ),
         unscored=Unscored(share=exact((due - len(scored)) / due, due), item_ids=tuple(silent)),
@@ -193,10 +194,30 @@ def summarise(rows: Sequence[ScoredAnswer], *, confidence: float = 0.95) -> Eval
     )
 
 
-def _shares(scored: Sequence[ScoredAnswer], confidence: float) -> OutcomeShares:
+def _of_cohort(rows: Sequence[ScoredAnswer], confidence: float) -> OutcomeShares:
+    scored = [row for row in rows if row.outcome is not None]
+    return _shares(scored, len(rows) - len(scored), confidence)
+
+
+def _shares(scored: Sequence[ScoredAnswer], missing: int, confidence: float) -> OutcomeShares:
     # 2. and 3.
     outcomes = [row.outcome for row in scored if row.outcome is not None]
-    return outcome_shares(outcomes, [_cluster(row) for row in scored], confidence=confidence)
+    found = outcome_shares(outcomes, [_cluster(row) for row in scored], confidence=confidence)
+    answered = sum(outcome is not Outcome.REFUSED for outcome in outcomes)
+    return OutcomeShares(
+        correct=_widened(found.correct, len(outcomes), missing),
+        incorrect=_widened(found.incorrect, len(outcomes), missing),
+        refused=_widened(found.refused, len(outcomes), missing),
+        correct_of_answered=_widened(found.correct_of_answered, answered, missing),
+    )
+
+
+def _widened(share: Interval, told: int, missing: int) -> Interval:
+    """What the share could still become if what is missing all went one way or the other (Manski's bounds)."""
+    if not share.known or missing == 0:
+        return share
+    whole = told + missing
+    return replace(share, lower=share.lower * told / whole, upper=(share.upper * told + missing) / whole)
 
 
 def _cluster(row: ScoredAnswer) -> str:

@@ -12,12 +12,17 @@ Rules kept here:
 2. What drifts opens an investigation and blocks nothing.
 3. Instants move with the calendar, so that every window would drift: of a column of instants the nulls alone are judged,
    and its range is shown.
-4. A group of the window is compared with the whole reference: a site that was always different shows as different.
+4. Texts that the reference saw seldom are judged together with the unseen ones: which of many rare values come up is
+   chance. That they are WITHIN must hold for each by itself.
+5. A group of the window is compared with the whole reference: a site that was always different shows as different.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from roadworthy.base.codec import to_json
 from roadworthy.base.errors import ContractError, ParameterError
@@ -35,7 +40,7 @@ from roadworthy.measure.volume.state import State
 from roadworthy.stats.alarm import Alarm, AlertRule, Judgement, judge_columns
 from roadworthy.stats.cells import CellCounts
 from roadworthy.stats.difference import difference
-from roadworthy.stats.drift import Effect
+from roadworthy.stats.drift import Effect, severity
 
 DEFAULT_RULE = AlertRule(effect=Effect.PSI, tolerance=0.02, windows=100)
 """A PSI of 0.02 is a move of about 0.14 standard deviations of a normal column: less is seldom worth a look."""
@@ -248,6 +253,7 @@ def compare_states(
     groups: tuple[str | None, ...] = (None,) if by is None else groups_of(current)
     before = column_profiles(reference, frozen)
     cells = [_cells(reference, frozen, item.name) for item in frozen.columns]
+    supported = [_supported(shape, item.name, frozen, rule) for shape, item in zip(cells, frozen.columns, strict=True)]
     pairs = []
     counts = []
     for group in groups:
@@ -256,6 +262,9 @@ def compare_states(
             replace(shape, current=_row(current, frozen, item.name, group))
             for shape, item in zip(cells, frozen.columns, strict=True)
         ]
+    judged = judge_columns(
+        rule, [_lumped(each, kept) for each, kept in zip(counts, supported * len(groups), strict=True)]
+    )
     return Comparison(
         rule=rule,
         reference_name=names[0],
@@ -271,15 +280,19 @@ def compare_states(
                 reference=old,
                 current=new,
                 nulls_only=old.kind in _NULLS_ONLY,
-                judgement=judgement,
+                judgement=_confirmed(judgement, each, kept, rule),
                 null_change=difference(old.null_share, new.null_share),
             )
-            for (group, old, new), judgement in zip(pairs, judge_columns(rule, counts), strict=True)
+            for (group, old, new), judgement, each, kept in zip(
+                pairs, judged, counts, supported * len(groups), strict=True
+            )
         ),
         refused=refused,
     )
 
 
+_LEAST_SUPPORT = 50.0
+_SEEN_FOR_CERTAIN = 5
 _NULLS_ONLY = frozenset({Kind.INSTANT, Kind.OTHER})
 
 
@@ -350,6 +363,54 @@ def _cells(state: State, frozen: Reference, name: str) -> CellCounts:
     row = _row(state, frozen, name, None)
     edges = next((item.edges for item in frozen.numbers if item.column == name and item.kind is Kind.NUMBER), ())
     return CellCounts(reference=row, current=row, ordered=len(edges) + 1 if edges else 0, edges=edges)
+
+
+def _supported(cells: CellCounts, name: str, frozen: Reference, rule: AlertRule) -> NDArray[np.bool_]:
+    """Which cells of a column stand by themselves; of texts, those whose value the reference saw often enough."""
+    row = np.asarray(cells.reference)
+    keep = np.ones(row.size, dtype=np.bool_)
+    value = next((item for item in frozen.values if item.column == name), None)
+    if value is None or value.kind is not Kind.TEXT:
+        return keep
+    known, unseen = row[: len(value.known)], row[len(value.known)]
+    if unseen == 0 and (known >= _SEEN_FOR_CERTAIN).all():
+        # Nothing was picked: every value is here, and none by luck.
+        return keep
+    keep[: known.size] = known >= _support(rule)
+    return keep
+
+
+def _support(rule: AlertRule) -> float:
+    """Rows that a text value needs to be looked at by itself.
+
+    The values that a reference saw most often are winners: some of their lead is chance, and no window repeats it. With
+    so many rows each, the lead is worth less than two thirds of the tolerance: about 0.65 / s of a PSI and 0.4 / sqrt(s)
+    of a share, for a column of equally frequent values of which the upper half was picked, which is the worst case.
+    """
+    shares = rule.effect not in (Effect.PSI, Effect.JENSEN_SHANNON)
+    return max(_LEAST_SUPPORT, 0.36 / rule.tolerance**2 if shares else 1 / rule.tolerance)
+
+
+def _lumped(cells: CellCounts, keep: NDArray[np.bool_]) -> CellCounts:
+    """The rare values and the unseen ones as one cell, so that a window with other rare values is no drift."""
+    if keep.all():
+        return cells
+    rows = [np.asarray(row) for row in (cells.reference, cells.current)]
+    # The cell of the unseen values stands after the known ones and before null.
+    rare = ~keep
+    rare[-2] = True
+    reference, current = ([*row[~rare], row[rare].sum()] for row in rows)
+    return replace(cells, reference=reference, current=current)
+
+
+def _confirmed(judgement: Judgement, cells: CellCounts, keep: NDArray[np.bool_], rule: AlertRule) -> Judgement:
+    """WITHIN must hold for every value by itself: what was lumped together could have moved unseen."""
+    if judgement.alarm is not Alarm.WITHIN or keep.all():
+        return judgement
+    finest = severity(rule.effect, cells.reference, cells.current, ordered=0, confidence=rule.confidence)
+    if finest.known and finest.upper <= rule.tolerance:
+        return judgement
+    return replace(judgement, alarm=Alarm.CANNOT_TELL)
 
 
 def _row(state: State, frozen: Reference, name: str, group: str | None) -> list[int]:
