@@ -5,34 +5,59 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
+# The second environment: what the first has, and the optional dependencies that are too big for every developer.
+FULL       := .venv-full
+FULL_STAMP := $(FULL)/.installed
+
+# Two processes: more are quicker on bigger machines, but then nobody knows how long the suite takes on a small one.
+TEST_PROCESSES ?= 2
+ELSEWHERE      := slow or browser or network or postgres or extra or spark or soak or bench
+
+# The tests start a hundred interpreters. Where bytecode may not be written, each would compile every library again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-full check bench lock clean
+.PHONY: help setup setup-full demo test test-extra test-full check bench lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## create .venv from the hashed lock and install the package into it
 
+setup-full: $(FULL_STAMP) ## create .venv-full, the second environment, with every optional dependency
+
 $(STAMP): requirements/dev.txt pyproject.toml
+$(FULL_STAMP): requirements/full.txt pyproject.toml
+$(STAMP) $(FULL_STAMP):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "Roadworthy needs Python 3.11 or newer; $(PYTHON) is older. Remedy: make PYTHON=python3.12 setup"; exit 2; }
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
 demo: $(STAMP) ## inspect a real pilot from end to end; everything it makes lies under build/demo
 	$(BIN)/roadworthy demo --dir build/demo
 
+# Tests that measure time run after the others: a neighbour would show in their figures.
 test: $(STAMP) ## the default tests under coverage, outbound connections refused; make check runs those of the house
 	@mkdir -p build
-	$(BIN)/python -m coverage run -m pytest --ignore=tests/house --record=build/tests.json
+	@$(BIN)/coverage erase
+	$(BIN)/python -m coverage run -p -m pytest --ignore=tests/house --record=build/tests.json \
+	  -n $(TEST_PROCESSES) --dist worksteal -m "not (alone or $(ELSEWHERE))"
+	$(BIN)/python -m coverage run -p -m pytest --ignore=tests/house --record=build/alone.json \
+	  -m "alone and not ($(ELSEWHERE))"
+	@$(BIN)/coverage combine --quiet
 	$(BIN)/python -m coverage json --quiet -o build/coverage.json
 	$(BIN)/python tools/coverage_gates.py build/coverage.json
 
-test-full: $(STAMP) ## every test but those that leave this machine or run by hand
+test-extra: $(FULL_STAMP) ## the tests of the optional dependencies, Spark on two workers among them, in .venv-full
 	@mkdir -p build
-	$(BIN)/python -m pytest --record=build/tests-full.json -m "not (network or soak or bench)"
+	$(FULL)/bin/python -m pytest --record=build/extra.json -m "extra or spark"
+
+test-full: $(STAMP) ## every test of the first environment but those that leave this machine or run by hand
+	@mkdir -p build
+	$(BIN)/python -m pytest --record=build/tests-full.json -m "not (network or extra or spark or soak or bench)"
 
 check: $(STAMP) ## lint, format, types, import contracts, house rules
 	$(BIN)/ruff check
@@ -49,7 +74,7 @@ bench: $(STAMP) ## measure; tables on the screen, JSON under build/bench
 	@mkdir -p build/bench
 	@set -e; for script in $(BENCHES); do echo "== $$script"; $(BIN)/python "$$script"; done
 
-# Small enough for every developer; the others (Spark, Inspect) live in the second environment.
+# Small enough for every developer; the others (Spark, Inspect) are in the second environment only.
 DEV_EXTRAS := --extra entities --extra postgres --extra retrieval
 LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
         --no-emit-index-url --no-header
@@ -60,5 +85,5 @@ lock: $(STAMP) ## recompile requirements/*.txt from pyproject.toml
 	$(LOCK) --group dev --all-extras -o requirements/full.txt
 
 clean: ## remove what the other targets made, the environment included
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(FULL) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find src tests tools -name __pycache__ -type d -prune -exec rm -rf {} +

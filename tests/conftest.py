@@ -6,15 +6,22 @@ from pathlib import Path
 import pytest
 import refuse_outbound
 from hypothesis import HealthCheck, settings
+from measured_workers import MeasuredWorkers
 from run_record import RunRecord
 
 from house_marks import NO_DATA, ROOT, shared_data_folder
+
+pytest_plugins = ["postgres_server", "spark_cluster"]
 
 # Children inherit the refusal: Python runs the sitecustomize.py that it finds first on its path.
 _SITE = str(Path(__file__).parent / "house_site")
 _INHERITED = os.environ.get("PYTHONPATH", "").split(os.pathsep)
 os.environ["PYTHONPATH"] = os.pathsep.join([_SITE, *(part for part in _INHERITED if part and part != _SITE)])
 refuse_outbound.install()
+
+# Two workers on two cores: threads of OpenMP that wait by spinning take the time that the other worker needs.
+for _library in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(_library, "1")
 
 _SLOW_IS_FINE = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 settings.register_profile("desk", deadline=None, max_examples=60, suppress_health_check=_SLOW_IS_FINE)
@@ -27,6 +34,7 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
+    config.pluginmanager.register(MeasuredWorkers(), "measured-workers")
     path = config.getoption("--record")
     if path is not None:
         config.pluginmanager.register(RunRecord(path), "run-record")
@@ -34,6 +42,10 @@ def pytest_configure(config):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config, items):
+    for item in items:
+        if item.get_closest_marker("spark"):
+            # pyspark leaves sockets to its Java process for the garbage collector to close.
+            item.add_marker(pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"))
     record = config.pluginmanager.get_plugin("run-record")
     if record is not None:
         record.note_collected(items)

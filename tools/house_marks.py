@@ -1,6 +1,7 @@
 """What each pytest mark means for continuous integration. Owns the rule; pyproject.toml describes the marks to people."""
 
 import os
+import shutil
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -10,14 +11,24 @@ DATA_MARK = "shared_data"
 BY_HAND = frozenset({"network", "soak", "bench"})
 """Never part of continuous integration, hence never missing from it."""
 
-HOUSE_MARKS = BY_HAND | {"slow", "browser", "postgres"}
+HOUSE_MARKS = BY_HAND | {"slow", "browser", "postgres", "extra", "spark", "alone"}
 NO_DATA = "shared data absent"
-NO_POSTGRES = "no PostgreSQL server: ROADWORTHY_TEST_POSTGRES is not set"
+NO_POSTGRES = "no PostgreSQL server"
 NO_BROWSER = "no browser: ROADWORTHY_TEST_BROWSER is not set"
+NO_SPARK = "no Spark"
 ONLY_THERE = "only on "
 """Begin of the reason of a test that fits another operating system or another Python."""
 
-KNOWN_REASONS = (NO_DATA, NO_POSTGRES, NO_BROWSER, ONLY_THERE)
+REASONS = {NO_DATA: DATA_MARK, NO_POSTGRES: "postgres", NO_BROWSER: "browser", NO_SPARK: "spark"}
+"""Begin of the reason for a skip, and the mark whose prerequisite that reason says is not met."""
+
+POSTGRES_URL = "ROADWORTHY_TEST_POSTGRES"
+"""Names a PostgreSQL server for the tests; without it they start one of their own where one is installed."""
+
+
+def in_ci() -> bool:
+    """Whether what continuous integration must bring along counts as there, so that its absence is a failure."""
+    return bool(os.environ.get("CI"))
 
 
 def shared_data_folder() -> Path:
@@ -25,12 +36,37 @@ def shared_data_folder() -> Path:
     return Path(os.environ.get("ROADWORTHY_SHARED_DATA") or ROOT.parent / "shared" / "data")
 
 
+def postgres_binaries() -> Path | None:
+    """The folder of ``initdb`` and ``postgres``: the newest of Debian's, else the one beside those on the path."""
+    debian = [path for path in Path("/usr/lib/postgresql").glob("*/bin") if (path / "initdb").exists()]
+    if debian:
+        return max(debian, key=lambda path: float(path.parent.name))
+    found = shutil.which("initdb")
+    return Path(found).resolve().parent if found else None
+
+
+def java_home() -> Path | None:
+    """The Java that Spark shall use: the one that JAVA_HOME names, else the one on the path."""
+    named = os.environ.get("JAVA_HOME")
+    if named and (Path(named) / "bin" / "java").exists():
+        return Path(named)
+    found = shutil.which("java")
+    return Path(found).resolve().parent.parent if found else None
+
+
 def available() -> frozenset[str]:
-    """The marks whose prerequisite is met here, so that their tests must have run."""
+    """The marks whose prerequisite is met here, so that their tests must have run.
+
+    ``.ci/run`` installs PostgreSQL and Java and makes the second environment, or fails; there these three are always met.
+    """
+    second_environment = in_ci() or (ROOT / ".venv-full" / ".installed").exists()
     met = {
         "slow": True,
+        "alone": True,
         DATA_MARK: shared_data_folder().is_dir(),
-        "postgres": bool(os.environ.get("ROADWORTHY_TEST_POSTGRES")),
+        "postgres": in_ci() or bool(os.environ.get(POSTGRES_URL)) or postgres_binaries() is not None,
+        "extra": second_environment,
+        "spark": in_ci() or (second_environment and java_home() is not None),
         "browser": bool(os.environ.get("ROADWORTHY_TEST_BROWSER")),
     }
     return frozenset(mark for mark, is_met in met.items() if is_met)

@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from house_marks import BY_HAND, DATA_MARK, HOUSE_MARKS, KNOWN_REASONS, NO_DATA, available
+from house_marks import BY_HAND, DATA_MARK, HOUSE_MARKS, ONLY_THERE, REASONS, available
 
 Record = dict[str, dict[str, Any]]
 _RANK = {"not run": 0, "skipped": 1, "xfailed": 2, "passed": 3, "failed": 4}
@@ -57,11 +57,10 @@ def complaints(tests: Record, met: frozenset[str]) -> list[str]:
 
 
 def _bad_reason(reason: str, met: frozenset[str]) -> list[str]:
-    if not any(known in reason for known in KNOWN_REASONS):
+    wanting = [mark for begin, mark in REASONS.items() if begin in reason]
+    if not wanting and ONLY_THERE not in reason:
         return [f"skipped for a reason that nobody agreed to: {reason}"]
-    if NO_DATA in reason and DATA_MARK in met:
-        return ["skipped for want of the shared data, which is there"]
-    return []
+    return [f"skipped for want of {mark}, which is there" for mark in wanting if mark in met]
 
 
 def summary(tests: Record) -> str:

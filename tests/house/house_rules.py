@@ -14,7 +14,7 @@ BANNED_STEMS = frozenset({"utils", "util", "helpers", "helper", "common", "misc"
 BANNED_FOLDERS = frozenset({"legacy", "utils", "helpers", "common", "misc"})
 FILLED_INITS = frozenset({"roadworthy/__init__.py", "roadworthy/kit/__init__.py"})
 
-_UNTRACKED = frozenset({".git", ".venv", "build", "dist", "__pycache__", "node_modules", ".roadworthy"})
+_UNTRACKED = frozenset({".git", ".venv", ".venv-full", "build", "dist", "__pycache__", "node_modules", ".roadworthy"})
 _SILENCER = re.compile(r"#\s*(noqa|type:\s*ignore|pragma:\s*no (?:cover|branch))(?P<rest>.*)$")
 _CODES = {
     "noqa": re.compile(r":\s*[A-Z]+[0-9]+(?:[, ]+[A-Z]+[0-9]+)*(?P<why>.*)$"),

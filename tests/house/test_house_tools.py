@@ -9,9 +9,10 @@ import textwrap
 import pytest
 
 import coverage_gates
+import house_marks
 import require_run
 
-ALL = frozenset({"slow", "shared_data", "postgres", "browser"})
+ALL = frozenset({"slow", "alone", "shared_data", "postgres", "browser", "extra", "spark"})
 
 
 def record(outcome, *marks, reason=None):
@@ -29,6 +30,7 @@ def record(outcome, *marks, reason=None):
         (record("skipped", reason="only on Linux"), ALL),
         (record("not run", "soak"), ALL),
         (record("not run", "slow", "postgres"), frozenset({"slow"})),
+        (record("skipped", "postgres", reason="Skipped: no PostgreSQL server: install it"), frozenset({"slow"})),
     ],
 )
 def test_nothing_to_complain_about(test, met):
@@ -43,13 +45,23 @@ def test_nothing_to_complain_about(test, met):
         (record("not run"), ALL),
         (record("not run", "slow"), ALL),
         (record("not run", "shared_data"), ALL),
+        (record("not run", "alone"), ALL),
+        (record("not run", "extra"), ALL),
         (record("skipped", reason="not today"), ALL),
+        (record("skipped", "postgres", reason="Skipped: no PostgreSQL server: install it"), ALL),
+        (record("skipped", "spark", reason="Skipped: no Spark: install Java 17"), ALL),
         (record("skipped", "shared_data", reason="Skipped: shared data absent: set X"), ALL),
     ],
 )
 def test_a_suite_that_could_have_run_is_missed(test, met):
     """Silence is not a pass."""
     assert len(require_run.complaints(test, met)) == 1
+
+
+def test_continuous_integration_excuses_nothing_that_it_brings_along(monkeypatch):
+    """What .ci/run installs is met there by definition, or a suite that it forgot would be excused by its absence."""
+    monkeypatch.setenv("CI", "true")
+    assert {"slow", "alone", "postgres", "extra", "spark"} <= house_marks.available()
 
 
 def test_runs_are_laid_over_each_other():
@@ -102,32 +114,34 @@ def test_a_room_that_falls_short_fails_the_run(tmp_path, capsys):
     assert "short by 1" in capsys.readouterr().out
 
 
-def test_the_record_notes_every_outcome(pytester_run):
-    """Passed, failed, skipped, expected to fail, and taken away by the marks."""
-    outcomes = pytester_run(
-        """
-        import pytest
+STORY = """
+    import pytest
 
-        def test_passes(): pass
+    def test_passes(): pass
 
-        def test_fails(): assert False
+    def test_fails(): assert False
 
-        def test_skips(): pytest.skip("not today")
+    def test_skips(): pytest.skip("not today")
 
-        @pytest.mark.xfail(strict=True)
-        def test_expected(): assert False
+    @pytest.mark.xfail(strict=True)
+    def test_expected(): assert False
 
-        @pytest.fixture
-        def broken(): raise ValueError
+    @pytest.fixture
+    def broken(): raise ValueError
 
-        def test_errs(broken): pass
+    def test_errs(broken): pass
 
-        @pytest.mark.slow
-        def test_slow(): pass
+    @pytest.mark.slow
+    def test_slow(): pass
 
-        def test_needs(shared_data): pass
-        """
-    )
+    def test_needs(shared_data): pass
+"""
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2", "--dist", "worksteal")], ids=["one process", "two workers"])
+def test_the_record_notes_every_outcome(pytester_run, workers):
+    """Passed, failed, skipped, expected to fail, and taken away by the marks; also when workers share the tests."""
+    outcomes = pytester_run(STORY, *workers)
     assert {name: test["outcome"] for name, test in outcomes.items()} == {
         "test_passes": "passed",
         "test_fails": "failed",
@@ -142,12 +156,72 @@ def test_the_record_notes_every_outcome(pytester_run):
     assert "not today" in outcomes["test_skips"]["reason"]
 
 
+@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["one process", "two workers"])
+def test_a_file_that_skips_itself_is_noted(pytester_run, workers):
+    """Its tests are never collected; without a line of its own nobody would miss them."""
+    outcomes = pytester_run('import pytest\npytest.importorskip("no_such_library", reason="not here")\n', *workers)
+    assert outcomes["test_story.py"]["outcome"] == "skipped"
+    assert "not here" in outcomes["test_story.py"]["reason"]
+
+
+WANTING = """
+    import pytest, postgres_server, spark_cluster
+
+    postgres_server.postgres_binaries = spark_cluster.java_home = lambda: None
+
+    def test_postgres(postgres_url): pass
+
+    def test_spark(spark_session): pass
+"""
+
+
+@pytest.mark.parametrize(("ci", "outcome"), [("", "skipped"), ("true", "failed")])
+def test_a_server_that_cannot_start_is_a_skip_on_a_desk_and_a_failure_in_ci(pytester_run, monkeypatch, ci, outcome):
+    """Where nothing is installed a person goes on without; the machine that judges does not."""
+    monkeypatch.setenv("CI", ci)
+    monkeypatch.delenv(house_marks.POSTGRES_URL, raising=False)
+    outcomes = pytester_run(WANTING)
+    assert {name: test["outcome"] for name, test in outcomes.items()} == dict.fromkeys(
+        ["test_postgres", "test_spark"], outcome
+    )
+    if not ci:
+        assert house_marks.NO_POSTGRES in outcomes["test_postgres"]["reason"]
+        assert house_marks.NO_SPARK in outcomes["test_spark"]["reason"]
+
+
+def test_a_test_whose_worker_died_is_noted(pytester_run):
+    """The one that killed it failed; those that it had collected are not forgotten."""
+    outcomes = pytester_run("import os\ndef test_dies(): os._exit(3)\ndef test_lives(): pass\n", "-n", "2")
+    assert {name: test["outcome"] for name, test in outcomes.items()} == {"test_dies": "failed", "test_lives": "passed"}
+
+
+def test_workers_are_measured_as_their_controller_is(tmp_path, pytester_run):
+    """The lines that only a worker ran are in the combined data; a program that a test starts is not measured."""
+    (tmp_path / "shop.py").write_text("def sell():\n    return 1\n\n\ndef close():\n    return 2\n", encoding="utf-8")
+    (tmp_path / ".coveragerc").write_text("[run]\nsource = .\n", encoding="utf-8")
+    story = """
+        import subprocess, sys, shop
+
+        def test_sells():
+            assert shop.sell() == 1
+            subprocess.run([sys.executable, "-c", "import shop; shop.close()"], check=True)
+    """
+    outcomes = pytester_run(story, "-n", "2", under=("coverage", "run", "-p", "-m"))
+    assert outcomes["test_sells"]["outcome"] == "passed"
+    for words in (("combine", "--quiet"), ("json", "--quiet", "-o", "seen.json")):
+        subprocess.run([sys.executable, "-m", "coverage", *words], cwd=tmp_path, check=True)
+    seen = json.loads((tmp_path / "seen.json").read_text(encoding="utf-8"))["files"]["shop.py"]
+    assert (seen["executed_lines"], seen["missing_lines"]) == ([1, 2, 5], [6])
+
+
 @pytest.fixture
 def pytester_run(tmp_path, repo_root, monkeypatch):
     """Run a test file under the house's own conftest in a child and return the record by test name."""
-    import_path = os.pathsep.join(str(repo_root / folder) for folder in ("tests", "tests/house_site", "tools"))
+    import_path = os.pathsep.join(
+        [*(str(repo_root / folder) for folder in ("tests", "tests/house_site", "tools")), str(tmp_path)]
+    )
 
-    def run(source):
+    def run(source, *words, under=()):
         (tmp_path / "conftest.py").write_text(
             (repo_root / "tests/conftest.py").read_text(encoding="utf-8"), encoding="utf-8"
         )
@@ -155,7 +229,17 @@ def pytester_run(tmp_path, repo_root, monkeypatch):
         monkeypatch.setenv("PYTHONPATH", import_path)
         monkeypatch.setenv("ROADWORTHY_SHARED_DATA", str(tmp_path / "absent"))
         options = ["-q", "-p", "no:cacheprovider", "-p", "no:randomly", "-m", "not slow", "--record=record.json"]
-        command = [sys.executable, "-m", "pytest", *options, "-c", str(tmp_path / "none.ini"), "test_story.py"]
+        command = [
+            sys.executable,
+            "-m",
+            *under,
+            "pytest",
+            *options,
+            *words,
+            "-c",
+            str(tmp_path / "none.ini"),
+            "test_story.py",
+        ]
         (tmp_path / "none.ini").write_text("[pytest]\nmarkers =\n  slow: x\n", encoding="utf-8")
         child = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
         assert (tmp_path / "record.json").exists(), child.stdout + child.stderr

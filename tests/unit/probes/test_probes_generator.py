@@ -115,6 +115,7 @@ def test_an_answer_that_nobody_asked_for_ends_the_connection_only(serve):
     assert result.ok == 5
 
 
+@pytest.mark.alone
 def test_a_slow_target_makes_requests_queue_and_the_wait_counts(serve):
     """One connection, 50 ms an answer, 10 requests at once: the last waits half a second, and none is dropped."""
     server = serve(lambda _: slowly([answer()], 0.05))
@@ -126,6 +127,7 @@ def test_a_slow_target_makes_requests_queue_and_the_wait_counts(serve):
     assert result.send_lag.quantile(1.0) < 0.1
 
 
+@pytest.mark.alone
 def test_requests_that_time_out_in_the_queue_are_timeouts(serve):
     """A target that never answers: sent ones and queued ones all end as timeouts, near their deadline."""
     server = serve(lambda _: slowly([answer()], 1.0))
@@ -144,6 +146,7 @@ def test_a_refused_connection_is_an_outcome(closed_port):
     assert result.error_share == 1.0
 
 
+@pytest.mark.alone
 def test_a_long_gap_is_slept_through(serve):
     """Two requests 0.4 s apart: on time, and without work in between."""
     server = serve(lambda _: answer())
@@ -153,6 +156,7 @@ def test_a_long_gap_is_slept_through(serve):
     assert result.cpu_share < 0.5
 
 
+@pytest.mark.alone
 def test_work_is_counted_as_work_when_the_cores_are_contended(trivial_server):
     """Time taken away by other processes is no idling: the processor time of a request does not shrink to nothing."""
     burners = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(4)]
@@ -166,6 +170,7 @@ def test_work_is_counted_as_work_when_the_cores_are_contended(trivial_server):
     assert 3e-6 < result.cpu_s / result.scheduled < 1e-3
 
 
+@pytest.mark.alone
 def test_an_interrupt_settles_everything(serve):
     """What is under way ends as interrupted, what was not yet due is not counted."""
     server = serve(lambda _: slowly([answer()], 0.4))
@@ -192,6 +197,7 @@ def test_the_process_does_the_same_and_the_figures_come_back(trivial_server):
     assert not result.interrupted
 
 
+@pytest.mark.alone
 def test_a_pause_of_one_second_shows_in_the_percentiles(trivial_server):
     """No coordinated omission: at 500/s a pause of 1 s holds up the 500 requests that fall into it."""
     rate_rps = 500
