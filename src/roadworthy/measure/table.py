@@ -12,7 +12,8 @@ Rules kept here:
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+import tempfile
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from roadworthy.base.errors import ContractError, EmptyData, MissingFile, UnreadableData
+from roadworthy.measure.encodings import UTF_8, write_utf_8
 
 ROW = "__row"
 _VIEW = "data"
@@ -195,6 +197,8 @@ def open_table(
     names: Sequence[str] | None = None,
     header: bool | None = None,
     null_texts: Sequence[str] = ("",),
+    encoding: str = UTF_8,
+    as_text: bool | Collection[str] = False,
 ) -> Table:
     """Open Parquet (``.parquet .pq``) or delimited text (``.csv .tsv .txt .data``).
 
@@ -203,18 +207,25 @@ def open_table(
         names: column names for text files, replacing those of a header.
         header: whether text files start with a header line; guessed when None.
         null_texts: texts that mean null, for example ``("", "?")``.
+        encoding: of text files, by Python's name (see ``encodings.detect_encoding``); other than UTF-8, the rows are read
+            into memory at once.
+        as_text: whether the values of text files stay text, or in which columns, as far as they are there. Elsewhere all
+            rows together decide the type, and one bad value changes how the others are read.
 
     Raises:
         MissingFile: nothing there (RW-102).
-        UnreadableData: not of a known format, or broken (RW-103).
+        UnreadableData: not of a known format, not in this encoding, or broken (RW-103).
         EmptyData: no rows (RW-104).
+        ParameterError: there is no such encoding (RW-114).
     """
     paths = data_files(path)
     suffixes = {file.suffix.lower() for file in paths}
+    if suffixes <= _TEXT and encoding.lower() != UTF_8:
+        return _open_encoded(path, paths, names, null_texts, encoding, header=header, as_text=as_text)
     if suffixes <= _PARQUET:
         source = f"read_parquet({_list(paths)})"
     elif suffixes <= _TEXT:
-        source = _csv_source(paths, names, null_texts, header=header)
+        source = _csv_source(paths, names, null_texts, header=header, as_text=as_text)
     else:
         raise UnreadableData(
             f"Cannot tell the format from {', '.join(sorted(suffixes))}.",
@@ -231,6 +242,32 @@ def open_table(
         connection.close()
         raise _unreadable(str(path), error) from error
     return _describe(connection, str(path), typed=suffixes <= _PARQUET, paths=paths)
+
+
+def _open_encoded(
+    path: Path,
+    paths: tuple[Path, ...],
+    names: Sequence[str] | None,
+    null_texts: Sequence[str],
+    encoding: str,
+    *,
+    header: bool | None,
+    as_text: bool | Collection[str],
+) -> Table:
+    # The engine reads few encodings, so a copy in UTF-8 is read whole and dropped again.
+    with tempfile.TemporaryDirectory() as folder:
+        copies = tuple(Path(folder) / f"{place:06}.csv" for place in range(len(paths)))
+        for original, copy in zip(paths, copies, strict=True):
+            write_utf_8(original, copy, encoding)
+        source = _csv_source(copies, names, null_texts, header=header, as_text=as_text)
+        connection = duckdb.connect(":memory:")
+        try:
+            connection.execute(f"CREATE TABLE {_VIEW} AS SELECT row_number() OVER () - 1 AS {ROW}, * FROM {source}")
+            _lock(connection)
+        except duckdb.Error as error:
+            connection.close()
+            raise _unreadable(str(path), error) from error
+    return _describe(connection, str(path), typed=False, paths=paths)
 
 
 def from_arrow(table: pa.Table, name: str) -> Table:
@@ -318,7 +355,12 @@ def _list(values: Sequence[Path] | Sequence[str]) -> str:
 
 
 def _csv_source(
-    paths: Sequence[Path], names: Sequence[str] | None, null_texts: Sequence[str], *, header: bool | None
+    paths: Sequence[Path],
+    names: Sequence[str] | None,
+    null_texts: Sequence[str],
+    *,
+    header: bool | None,
+    as_text: bool | Collection[str],
 ) -> str:
     # The whole file decides the types: a sample would make them depend on where a bad value stands.
     options = [_list(paths), "sample_size = -1", f"nullstr = {_list(list(null_texts))}"]
@@ -326,6 +368,18 @@ def _csv_source(
         options.append(f"names = {_list(list(names))}")
     if header is not None:
         options.append(f"header = {str(header).lower()}")
+    untyped = f"read_csv({', '.join([*options, 'all_varchar = true'])})"
+    if as_text is True:
+        return untyped
+    if as_text:
+        # The engine refuses a type for a column that the file lacks, so the file is asked for its columns first.
+        try:
+            with duckdb.connect(":memory:") as asking:
+                present = [row[0] for row in asking.execute(f"DESCRIBE SELECT * FROM {untyped}").fetchall()]
+        except duckdb.Error as error:
+            raise _unreadable(str(paths[0]), error) from error
+        kept = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in present if name in as_text)
+        options.extend([f"types = {{{kept}}}"] if kept else [])
     return f"read_csv({', '.join(options)})"
 
 
