@@ -43,7 +43,7 @@ def source(path: Path, **given: object) -> DataSource:
     plain = DataSource(
         name="pilot", pattern=path, contract=None, label=None, cohort=None, features=(), key="id", known_at={}
     )
-    return replace(plain, **given)  # type: ignore[arg-type]
+    return replace(plain, **given)
 
 
 @pytest.fixture

@@ -118,7 +118,7 @@ def test_text_stays_text_where_it_is_asked(tmp_path: Path) -> None:
     path.write_text("zip,day,n\n01234,1/2/03,5\n05678,2/3/04,6\n", encoding="utf-8")
 
     def types(**options: object) -> dict[str, str]:
-        return {each.name: each.type for each in open_table(path, **options).columns}  # type: ignore[arg-type]
+        return {each.name: each.type for each in open_table(path, **options).columns}
 
     assert types() == {"zip": "VARCHAR", "day": "DATE", "n": "BIGINT"}
     assert types(as_text=True) == {"zip": "VARCHAR", "day": "VARCHAR", "n": "VARCHAR"}

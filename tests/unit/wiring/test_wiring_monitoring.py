@@ -314,7 +314,7 @@ def test_two_monitors_do_not_write_over_each_other(road: Project, monkeypatch: p
     def meanwhile(*given: object) -> object:
         if not from_within:
             from_within.append(look(road))
-        return real(*given)  # type: ignore[arg-type]
+        return real(*given)
 
     monkeypatch.setattr(workspace, "context", meanwhile)
     done = monitor_once(workspace, seed=1)
@@ -333,7 +333,7 @@ def test_a_window_that_changes_meanwhile_waits(road: Project, monkeypatch: pytes
 
     def meanwhile(*given: object) -> object:
         add_window(road, 1, drift=True)
-        return real(*given)  # type: ignore[arg-type]
+        return real(*given)
 
     monkeypatch.setattr(workspace, "context", meanwhile)
     done = monitor_once(workspace, seed=1)

@@ -27,9 +27,7 @@ def profile_plan(reference: Reference, *, also: Iterable[Accumulator] = (), spli
     Raises:
         ParameterError: something reads a column that the reference does not have (RW-114).
     """
-    wanted: list[Accumulator] = [Rows()]
-    for item in reference.columns:
-        wanted.append(Special(column=item.name))
+    wanted: list[Accumulator] = [Rows(), *(Special(column=item.name) for item in reference.columns)]
     for number in reference.numbers:
         wanted.extend(number_accumulators(number))
     for value in reference.values:
