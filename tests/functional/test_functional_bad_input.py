@@ -61,7 +61,7 @@ def failed(said: Said, project: Project, code: int, error: str, *words: str) -> 
         ("per_1_s: 20", "per_1_s: 20 rps", ("target.peak.per_1_s",)),
         ("p99_ms: 100", "p99_ms: 100 ms", ("slo",)),
         ("p99_ms: 100", "p99_s: 0.1", ("Unknown key", "Did you mean p99_ms?")),
-        ("bound: 0.90", "bound: 90", ("quality.bound",)),
+        ("bound: 0.85", "bound: 85", ("quality.bound",)),
         ("roadworthy: 1", "roadworthy: 1\nroadworthy: 1", ("stands twice",)),
     ],
     ids=["unknown key", "rate with text", "time with text", "other unit", "percent", "twice"],

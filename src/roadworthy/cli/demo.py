@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.console import Console
+from rich.padding import Padding
 from rich.rule import Rule
 from rich.table import Table
 
@@ -18,8 +19,10 @@ from roadworthy.base.clock import monotonic_s, now
 from roadworthy.base.errors import InputError
 from roadworthy.base.ids import salt_bytes
 from roadworthy.cli.output import console, opened
+from roadworthy.demo.figures import Answer, five_answers
 from roadworthy.demo.materials import DemoPaths, ServerProcess, free_port, repair_feed, write_demo
 from roadworthy.demo.story import planted_versus_found
+from roadworthy.domain.evidence import Evidence
 from roadworthy.wiring.view import envelopes
 
 RunCommand = Callable[[Sequence[str]], int]
@@ -55,6 +58,7 @@ def tell(run: RunCommand, folder: Path) -> None:
         teller.decide()
         teller.compare_with_truth()
         teller.fix()
+        teller.answer()
     teller.prove()
     out.print(f"\nThe whole journey took {monotonic_s() - from_s:.0f} s.")
 
@@ -62,7 +66,8 @@ def tell(run: RunCommand, folder: Path) -> None:
 _STORY = """\
 Breast-mass triage: a model trained on a curated pilot set of real patients orders the radiologists' worklist.
 The pilot went well. Now three sites are to use it. Their feed is made of the remaining real patients, with
-operational damage planted by a seeded program, so the truth is known: {folder}/truth.json."""
+operational damage planted by a seeded program, so the truth is known: {folder}/truth.json.
+The pilot was curated as pilots are, by one measurement; whether that does harm is for the inspection to say."""
 
 
 class _Teller:
@@ -72,6 +77,7 @@ class _Teller:
         self._out, self._run, self._paths, self._folder = out, run, paths, folder
         self._manifest = ["--manifest", str(paths.manifest)]
         self._passphrase = folder / "passphrase.txt"
+        self._delivered: tuple[Evidence, ...] = ()
 
     def _type(self, *words: str, here: bool = True) -> None:
         arguments = [*words, *(self._manifest if here else [])]
@@ -104,8 +110,8 @@ class _Teller:
     def compare_with_truth(self) -> None:
         """What was planted against what was found."""
         _chapter(self._out, "What was planted, and what was found")
-        with opened(self._paths.manifest) as workspace:
-            findings = [f.what for each in envelopes(workspace.case()) for f in each.evidence.findings]
+        self._delivered = self._evidence()
+        findings = [finding.what for each in self._delivered for finding in each.findings]
         table = Table(box=None, padding=(0, 2), header_style="dim")
         for name in ("planted", "where", "rows", "found by the inspection"):
             table.add_column(name)
@@ -123,6 +129,28 @@ class _Teller:
         reason = "The worklist is safe to order at this quality; I set the bound before the data were seen."
         self._type("sign", "D2", "--as", "ada", "--reason", reason, "--passphrase-file", str(self._passphrase))
         self._type("gate")
+
+    def answer(self) -> None:
+        """The same five questions about the feed before and after the fix, each with its figures."""
+        _chapter(self._out, "What harms and what only moved: five questions, answered from the evidence")
+        for answer in five_answers(self._delivered, self._evidence()):
+            self._answer(answer)
+
+    def _answer(self, answer: Answer) -> None:
+        self._out.print(f"\n{answer.question}", style="bold", markup=False)
+        table = Table(box=None, padding=(0, 2), header_style="dim")
+        for name in ("", "as delivered", "repaired"):
+            table.add_column(name)
+        for row in answer.rows:
+            table.add_row(*row)
+        self._out.print(table)
+        if answer.remark:
+            self._out.print(Padding(answer.remark, (0, 2)), style="dim")
+
+    def _evidence(self) -> tuple[Evidence, ...]:
+        """Everything on record, oldest first."""
+        with opened(self._paths.manifest) as workspace:
+            return tuple(each.evidence for each in envelopes(workspace.case()))
 
     def prove(self) -> None:
         """Report, bundle, and the proof."""

@@ -1,13 +1,15 @@
 """Real patients split into a pilot set and three sites, and the damage that operation does. Owns both, and the truth.
 
 The patients are the 569 of the Wisconsin Diagnostic Breast Cancer set that comes with scikit-learn. Their measurements
-are never invented; sites, keys and instants are, because the set has none.
+are never invented; sites, scanners, keys and instants are, because the set has none.
 
 Algorithm, repeatable from the seed:
-1. Of each outcome's patients, in an order drawn at random, a share goes to the pilot and the rest to the sites in turn,
-   so that every set has the same share of malignant masses.
+1. Of each outcome's patients a share goes to the pilot and the rest to the sites in turn, so that every set has the same
+   share of malignant masses. The pilot was curated: it prefers nuclei that are symmetric. So that measurement moves
+   between pilot and production, which the model hardly minds.
 2. Each patient gets an instant of measurement before ``at``, and one of arrival some hours later.
-3. Site C replaced its scanner: from then on it reports lengths in millimetres and areas in square millimetres.
+3. Site C replaced its scanner: from then on it reports lengths in millimetres and areas in square millimetres. All
+   other rows come from the older model of scanner.
 4. Of site B's rows, a share lost two measurements on the way; the site still has them, in ``resend``.
 5. At site A, some rows are delivered a second time, and some arrive days late.
 6. At site B, an empty texture became 0 in some rows.
@@ -29,12 +31,15 @@ from roadworthy.demo.measurements import FEATURES, LENGTHS, MEASUREMENTS, PER_MI
 
 PILOT = "pilot-clinic"
 SITES = ("site-a", "site-b", "site-c")
-LABEL, KEY, COHORT = "malignant", "patient", "site"
+LABEL, KEY, COHORT, SCANNER = "malignant", "patient", "site", "scanner"
+SCANNERS = ("mark-1", "mark-2")
 MEASURED, RECEIVED = "measured_at", "received_at"
 LOST = ("mean_concavity", "mean_concave_points")
 SENTINEL_COLUMN = "mean_texture"
+CURATED_COLUMN = "mean_symmetry"
 
 _PILOT_ROWS = 200
+_PREFERENCE = 3.0
 _PILOT_DAYS = (5.0, 60.0)
 _FEED_DAYS = (1.0, 14.0)
 _ARRIVAL_HOURS = (0.5, 12.0)
@@ -76,7 +81,7 @@ class Cohorts:
         clean: by site, what the sites measured.
         feed: by site, what arrives of it.
         resend: the rows of site B as the site still has them.
-        planted: how ``feed`` differs from ``clean``.
+        planted: how ``feed`` differs from ``clean``, and the pilot from an even choice.
     """
 
     source: pa.Table
@@ -96,7 +101,7 @@ def make_cohorts(at: datetime, seed: int) -> Cohorts:
     """
     rng = np.random.default_rng(seed)
     source = read_source()
-    pilot_rows, site_rows = _split(np.asarray(source[LABEL]), rng)  # 1
+    pilot_rows, site_rows = _split(np.asarray(source[LABEL]), np.asarray(source[CURATED_COLUMN]), rng)  # 1
     pilot = _delivered(source.take(pa.array(pilot_rows)), PILOT, at, _PILOT_DAYS, rng)  # 2
     clean = {
         site: _delivered(source.take(pa.array(rows)), site, at, _FEED_DAYS, rng)
@@ -104,6 +109,7 @@ def make_cohorts(at: datetime, seed: int) -> Cohorts:
     }
     site_a, site_b, site_c = SITES
     millimetres = _millimetres(clean[site_c])  # 3
+    clean[site_c] = _on_new_scanner(clean[site_c], millimetres)
     lost, zeros = _disjoint(clean[site_b].num_rows, [_share(clean[site_b], _LOST_SHARE), _ZEROS], rng)  # 4, 6
     late, repeated = _late_and_repeated(clean[site_a], at, rng)  # 5
     feed = {
@@ -117,6 +123,7 @@ def make_cohorts(at: datetime, seed: int) -> Cohorts:
         _planted("duplicate rows", clean[site_a], repeated, (KEY,), "delivered twice"),
         _planted("late rows", clean[site_a], late, (MEASURED, RECEIVED), "arrived days after the measurement"),
         _planted("sentinel", clean[site_b], zeros, (SENTINEL_COLUMN,), "an empty field became 0"),
+        _planted("curated pilot", pilot, list(range(pilot.num_rows)), (CURATED_COLUMN,), "symmetric nuclei preferred"),
     )
     resend = clean[site_b].take(pa.array(lost))
     return Cohorts(source=source, pilot=pilot, clean=clean, feed=feed, resend=resend, planted=planted)
@@ -137,30 +144,38 @@ def matrix(table: pa.Table) -> NDArray[np.float64]:
     return np.column_stack([table[name].to_numpy().astype(np.float64) for name in FEATURES])
 
 
-def _split(labels: NDArray[np.int64], rng: np.random.Generator) -> tuple[list[int], list[list[int]]]:
+def _split(
+    labels: NDArray[np.int64], curated: NDArray[np.float64], rng: np.random.Generator
+) -> tuple[list[int], list[list[int]]]:
     pilot: list[int] = []
     sites: list[list[int]] = [[] for _ in SITES]
     for outcome in (0, 1):
-        rows = [int(row) for row in rng.permutation(np.flatnonzero(labels == outcome))]
+        rows = np.flatnonzero(labels == outcome)
+        rank_share = np.argsort(np.argsort(curated[rows], kind="stable")) / len(rows)
+        # A race: whose exponential clock rings first comes first, and the clocks of the preferred run faster.
+        rings = rng.exponential(size=len(rows)) * np.exp(_PREFERENCE * rank_share)
+        rows = rows[np.argsort(rings)]
         kept = round(_PILOT_ROWS * len(rows) / len(labels))
-        pilot += rows[:kept]
+        pilot += [int(row) for row in rows[:kept]]
+        others = [int(row) for row in rng.permutation(rows[kept:])]
         for index in range(len(SITES)):
-            sites[index] += rows[kept:][index :: len(SITES)]
+            sites[index] += others[index :: len(SITES)]
     return sorted(pilot), [sorted(site) for site in sites]
 
 
 def _delivered(
     patients: pa.Table, site: str, at: datetime, days: tuple[float, float], rng: np.random.Generator
 ) -> pa.Table:
-    """Rows with a site, an instant of measurement ``days`` before ``at``, and one of arrival; oldest first."""
+    """Rows with a site, the older scanner, an instant ``days`` before ``at``, and one of arrival; oldest first."""
     count = patients.num_rows
     age_s = -np.sort(-rng.uniform(*days, count)) * 86_400
     delay_s = rng.uniform(*_ARRIVAL_HOURS, count) * 3_600
     measured = np.datetime64(at.astimezone(UTC).replace(tzinfo=None), "s") - age_s.astype("timedelta64[s]")
     table = patients.take(pa.array(rng.permutation(count)))
     table = table.add_column(1, COHORT, pa.array([site] * count))
-    table = table.add_column(2, MEASURED, _instants(measured))
-    return table.add_column(3, RECEIVED, _instants(measured + delay_s.astype("timedelta64[s]")))
+    table = table.add_column(2, SCANNER, pa.array([SCANNERS[0]] * count))
+    table = table.add_column(3, MEASURED, _instants(measured))
+    return table.add_column(4, RECEIVED, _instants(measured + delay_s.astype("timedelta64[s]")))
 
 
 def _instants(values: NDArray[np.datetime64]) -> pa.Array:
@@ -180,6 +195,12 @@ def _disjoint(count: int, sizes: list[int], rng: np.random.Generator) -> list[li
 def _millimetres(table: pa.Table) -> list[int]:
     """The newest rows: the scanner was replaced at one instant."""
     return list(range(table.num_rows - _share(table, _MILLIMETRE_SHARE), table.num_rows))
+
+
+def _on_new_scanner(table: pa.Table, rows: list[int]) -> pa.Table:
+    scanners = np.full(table.num_rows, SCANNERS[0], dtype=object)
+    scanners[rows] = SCANNERS[1]
+    return replaced(table, SCANNER, pa.array(scanners, pa.string()))
 
 
 def _late_and_repeated(table: pa.Table, at: datetime, rng: np.random.Generator) -> list[list[int]]:

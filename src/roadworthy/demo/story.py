@@ -1,7 +1,8 @@
 """What was planted, beside what the inspection found of it. Owns the comparison; it runs no check itself.
 
 A kind of damage counts as found only when a finding names the rule or site that it broke *and* the number of rows that
-were planted. A finding about something else at the same place, or about fewer rows, is no find.
+were planted. A finding about something else at the same place, or about fewer rows, is no find. A curated pilot damages
+no row; it is found when the column that it was chosen by is shown to have moved.
 """
 
 import json
@@ -83,4 +84,5 @@ _SIGNS: dict[str, Callable[[Mapping[str, Any]], list[tuple[str, ...]]]] = {
     "duplicate rows": lambda p: [(f"uniqueness.{KEY}.", _count(p))],
     "late rows": lambda p: [(f"freshness.{MEASURED}+{RECEIVED}.latency", _count(p))],
     "sentinel": lambda p: [(f"completeness.{column}.sentinel", _count(p)) for column in p["columns"]],
+    "curated pilot": lambda p: [(f"{column} moved: PSI ",) for column in p["columns"]],
 }

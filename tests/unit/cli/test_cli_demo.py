@@ -1,5 +1,6 @@
 """The demo, told whole but for its load test, which takes a minute by design."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +11,15 @@ from roadworthy.cli import app
 from roadworthy.cli.app import execute
 from roadworthy.cli.demo import tell
 
-QUICK = ("D1", "D2", "D4", "D9", "D14", "T14", "T16")
+QUICK = ("D1", "D2", "D4", "D9", "D14", "D18", "D19", "D20", "T14", "T16")
+FIGURE = r"-?\d+\.\d{3} \[-?\d+\.\d{3}, -?\d+\.\d{3}\]"
+FIVE_LINES = (
+    rf"site-c +({FIGURE}) +({FIGURE})",
+    rf"mean_symmetry +({FIGURE}) moved +({FIGURE}) moved",
+    rf"AUC of telling site +({FIGURE}) p [\d.]+ +({FIGURE}) p [\d.]+",
+    r"mean_texture +(4 of 377 rows) +(0 of 360 rows)",
+    rf"expected from scores alone +(cannot be told|{FIGURE}) +({FIGURE})",
+)
 
 
 def test_the_story_is_told_by_the_commands_themselves(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -44,8 +53,23 @@ def test_the_story_is_told_by_the_commands_themselves(tmp_path: Path, capsys: py
     assert "NOT FOUND" not in told
     assert "site-c: 85 rows converted from millimetres to micrometres" in told
     assert "CLOSED" in told
+    assert "not measured" not in told
+    lines = [re.search(line, told) for line in FIVE_LINES]
+    assert [bool(line) for line in lines] == [True] * 5
+    loss, _, told_site, _, expected = [line.groups() for line in lines if line]
+    assert _first(loss[0]) > 0.05 > _first(loss[1])
+    assert re.search(r"is it harm\? +harmed +shifted but not harmed", told)
+    assert _first(told_site[0]) > 0.6 > _first(told_site[1])
+    realised = re.search(rf"realised, by the labels +({FIGURE}) +({FIGURE})", told)
+    assert realised
+    assert _first(realised[1]) < 0.9 < _first(realised[2])
+    assert abs(_first(expected[1]) - _first(realised[2])) < 0.02
     for name in ("report.html", "bundle.zip", "roadworthy.yaml", "truth.json"):
         assert (folder / name).stat().st_size > 0
+
+
+def _first(figure: str) -> float:
+    return float(figure.split(maxsplit=1)[0])
 
 
 def test_a_folder_that_is_not_a_demo_is_left_alone(tmp_path: Path) -> None:

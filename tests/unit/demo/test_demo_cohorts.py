@@ -4,6 +4,7 @@ import pytest
 from demo_specimens import AT, SEED
 
 from roadworthy.demo.cohorts import (
+    CURATED_COLUMN,
     FEATURES,
     KEY,
     LABEL,
@@ -11,6 +12,7 @@ from roadworthy.demo.cohorts import (
     LOST,
     MEASURED,
     RECEIVED,
+    SCANNER,
     SENTINEL_COLUMN,
     SITES,
     make_cohorts,
@@ -86,6 +88,31 @@ def test_the_pilot_is_within_the_declared_limits(cohorts):
             values = table[each.column].to_numpy()
             assert each.lowest <= values.min() <= values.max() <= each.highest
             assert each.median_range[0] <= np.median(values) <= each.median_range[1]
+
+
+def test_the_pilot_prefers_symmetric_nuclei_and_nothing_else(cohorts):
+    """Of either outcome its median symmetry is lower than at every site, and that of any other measurement moves less."""
+    table = cohorts.pilot
+    for outcome in (0, 1):
+        chosen, others = (
+            np.concatenate([matrix(each.filter(pc.equal(each[LABEL], outcome))) for each in group])
+            for group in ([table], cohorts.clean.values())
+        )
+        moved = np.abs(np.median(others, axis=0) - np.median(chosen, axis=0)) / others.std(axis=0)
+        column = FEATURES.index(CURATED_COLUMN)
+        assert np.median(chosen[:, column]) < np.median(others[:, column])
+        assert np.argmax(moved) == column
+        assert moved[column] > 0.5
+    assert planted(cohorts, "curated pilot").keys == tuple(sorted(table[KEY].to_pylist()))
+
+
+def test_the_new_scanner_stands_at_site_c_only(cohorts):
+    """Its rows are those in millimetres, in what was measured and in what arrives."""
+    swapped = set(planted(cohorts, "unit swap").keys)
+    for tables in (cohorts.clean, cohorts.feed):
+        new = {row[KEY] for table in tables.values() for row in table.to_pylist() if row[SCANNER] == "mark-2"}
+        assert new == swapped
+    assert set(cohorts.pilot[SCANNER].to_pylist()) == {"mark-1"}
 
 
 def test_site_c_reports_millimetres_since_one_instant(cohorts):

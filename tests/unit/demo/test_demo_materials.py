@@ -143,7 +143,7 @@ def test_the_damage_costs_quality_and_the_repair_gives_it_back(paths, repaired):
 
 
 def test_the_truth_stands_beside_the_data(paths):
-    """Instant, seed and five kinds of damage, by row key."""
+    """Instant, seed, five kinds of damage and the curated pilot, by row key."""
     truth = json.loads(paths.truth.read_text(encoding="utf-8"))
     assert (truth["seed"], truth["at"]) == (SEED, "2026-11-21T10:42:00.000000Z")
     assert {each["kind"]: bool(each["keys"]) for each in truth["planted"]} == {
@@ -152,4 +152,5 @@ def test_the_truth_stands_beside_the_data(paths):
         "duplicate rows": True,
         "late rows": True,
         "sentinel": True,
+        "curated pilot": True,
     }

@@ -4,7 +4,10 @@ import pytest
 from demo_specimens import AT, written
 
 from roadworthy.base.errors import MissingFile, UnreadableData
+from roadworthy.checks.drift.inputs import InputsCheck, Params, Subject
+from roadworthy.demo.measurements import FEATURES
 from roadworthy.demo.story import planted_versus_found
+from roadworthy.kit.check import Run
 from roadworthy.measure.contract import load_contract
 from roadworthy.measure.quality import Verdict, assess
 from roadworthy.measure.table import open_table
@@ -12,21 +15,35 @@ from roadworthy.measure.table import open_table
 
 @pytest.fixture(scope="module")
 def story(tmp_path_factory):
-    """The truth, and the sentences of a real assessment of the damaged feed."""
+    """The truth, and the sentences of a real assessment of the damaged feed and of its comparison with the pilot."""
     paths = written(tmp_path_factory.mktemp("demo"))
     report = assess(open_table(paths.feed / "*.parquet"), load_contract(paths.contract), at=AT, cohort="site")
     broken = [f"{each.rule.rule_id}: {each.what}" for each in report.results if each.verdict is not Verdict.MET]
-    return paths.truth, [*broken, *(each.what for each in (*report.sentinels, *report.unit_swaps))]
+    check = InputsCheck()
+    sets = Subject(pilot=open_table(paths.pilot), production=open_table(paths.feed / "*.parquet"), features=FEATURES)
+    # 19 orders are the fewest that can tell anything at 5 %; which columns moved does not depend on them.
+    compared = check.observe(sets, Params(permutations=19), Run(at=AT, seed=1, cancelled=lambda: False))
+    suspected = [each.what for each in (*report.sentinels, *report.unit_swaps)]
+    return paths.truth, [*broken, *suspected, *(each.what for each in check.explain(compared))]
 
 
 def test_all_that_was_planted_is_found(story):
     """Each kind by its own finding, with its number of rows."""
     rows = planted_versus_found(*story)
-    assert [row.kind for row in rows] == ["unit swap", "missing fields", "duplicate rows", "late rows", "sentinel"]
+    assert [row.kind for row in rows] == [
+        "unit swap",
+        "missing fields",
+        "duplicate rows",
+        "late rows",
+        "sentinel",
+        "curated pilot",
+    ]
     assert all(row.found for row in rows)
-    assert len({row.found for row in rows}) == 5
+    assert len({row.found for row in rows}) == 6
     assert rows[0].where == "site-c: mean_radius, mean_perimeter, mean_area"
-    assert all(f" {row.rows} of " in row.found for row in rows[1:])
+    assert all(f" {row.rows} of " in row.found for row in rows[1:-1])
+    assert rows[-1].where == "pilot-clinic: mean_symmetry"
+    assert rows[-1].found.startswith("mean_symmetry moved: PSI ")
 
 
 def test_without_findings_nothing_is_found(story):
@@ -43,6 +60,7 @@ def test_without_findings_nothing_is_found(story):
         ("duplicate rows", "uniqueness.patient"),
         ("late rows", "latency"),
         ("sentinel", "sentinel:"),
+        ("curated pilot", "mean_symmetry moved"),
     ],
 )
 def test_a_kind_is_not_found_when_its_finding_is_missing(story, kind, fragment):
