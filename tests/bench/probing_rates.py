@@ -69,7 +69,7 @@ def site_adds(offset: float) -> Callable[[int], bool]:
         site = rng.integers(0, 4, 400)
         scale = rng.normal(size=400) + 0.7 * site - 1
         labels = rng.random(400) < 1 / (1 + np.exp(-(scale + offset * (site == 3))))
-        return site_beyond_score(labels, 1 / (1 + np.exp(-scale)), site).p_value <= 0.05
+        return site_beyond_score(labels, 1 / (1 + np.exp(-scale)), site, seed=seed).p_value <= 0.05
 
     return adds
 

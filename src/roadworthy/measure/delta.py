@@ -284,8 +284,8 @@ def delta_parts(
     def side(sample: Sample) -> SlicedRows:
         if sample.cohorts is None:
             raise ParameterError("A sample without cohorts has no mix.", remedy="Name the cohort of each row.")
-        statistic, _ = _weighted(sample.labels, sample.scores, metric, threshold)
-        return SlicedRows(metric=statistic, slices=_cohort_names(sample), clusters=sample.clusters)
+        statistic, groups = _weighted(sample.labels, sample.scores, metric, threshold)
+        return SlicedRows(metric=statistic, slices=_cohort_names(sample), clusters=sample.clusters, groups=groups)
 
     return decompose(side(pilot), side(production), seed=seed, replicates=replicates, confidence=confidence)
 

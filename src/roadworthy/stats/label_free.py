@@ -4,31 +4,46 @@ Confidence-based performance estimation: if ``P(positive | score)`` is what it w
 matrix of production follows from how many scores fell into each cell; nothing but counts leaves a site.
 
 Algorithm of ``estimate_performance``:
-1. The probability of each score cell was learnt on labelled pilot rows (isotonic, or cell by cell).
+1. The probability of each score cell was learnt on labelled pilot rows: the share of positives, each cell by itself.
 2. A cell expects ``rows * probability`` positives; cells at or above the threshold are decided positive.
 3. Figures are ratios of expected counts; for the AUC, half of a cell's pairs count as won.
-4. The interval is for the figure that labels would show: each replicate draws the pilot's positives anew and learns
-   the probabilities from them (what the pilot leaves open), then draws production's positives (what chance leaves open).
+4. The interval is for the figure that labels would show. Each replicate draws the probabilities (what the pilot leaves
+   open), then production's positives from them (what chance leaves open). With k positives among the n rows of a cell
+   its probability is drawn from Beta(k + b, n - k + 1 - b), the posterior under one imagined row at the base rate b,
+   which is itself drawn: a cell that showed no positive is not certain to have none.
+5. Where pilot rows share clusters, each cluster gets a weight drawn from the exponential law, and the same posterior
+   follows from weighted counts (the Bayesian bootstrap, Rubin, Annals of Statistics 9, 1981): with one row a cluster the
+   two are the same law. The imagined row then weighs as much as an average cluster weighs in that cell.
+6. No end is closer to the estimate than what the pilot's rows leave open that the figure rests on - positives for
+   sensitivity, negatives for specificity, decided rows for the PPV, the rarer class for the AUC - had none of them shown
+   an exception (Clopper and Pearson's end of 0 in n): five positives in one cell do not make a sensitivity certain.
+
+Probabilities are not made to rise with the score. Pooling neighbours until they do (isotonic regression) sorts the
+pilot's noise in the score's favour: from pilots of 200 to 1,000 rows in cells of ten or more, the AUC that labels showed
+lay below its 95 % interval in 11 to 17 of 100 worlds.
 
 Rules kept here:
 1. ``BLIND_SPOT`` goes wherever an estimate goes: no interval here contains what it names.
 2. Too many production scores where the pilot had no rows: every figure is unknown, since it would be extrapolation.
 3. A score that is not finite has no cell and raises: count such rows apart, they are not decided.
+4. Fewer than five positives or five negatives in the pilot, or clusters that hold one, tell no probability apart from
+   nil: every figure is unknown.
+5. Production's rows are drawn as independent. Where they share clusters too, what labels will show varies more around
+   its expectation than the interval says.
 """
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from enum import Enum
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.optimize import isotonic_regression
 
 from roadworthy.base.errors import ParameterError
 from roadworthy.base.interval import Interval, unknown
-from roadworthy.stats.bootstrap import check_resampling, percentile_interval
-from roadworthy.stats.sample import FloatArray, IntArray, scored
+from roadworthy.stats.bootstrap import check_resampling, cluster_codes, percentile_interval
+from roadworthy.stats.proportions import clopper_pearson
+from roadworthy.stats.sample import BoolArray, FloatArray, IntArray, scored
 
 BLIND_SPOT = (
     "This estimate assumes that a score still means what it meant in the pilot. If the relation between inputs and "
@@ -37,11 +52,21 @@ BLIND_SPOT = (
 )
 
 
-class Method(Enum):
-    """How probabilities are learnt from cells: never falling with the score, or each cell by itself."""
+ENOUGH_OF_A_CLASS = 5
+_LINES_AT_ONCE = 100
 
-    ISOTONIC = "isotonic"
-    BINNED = "binned"
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterCells:
+    """How the pilot's rows fall into cells, cluster by cluster.
+
+    Attributes:
+        rows: of each of g clusters in each cell, shape (g, c).
+        positives: of them with label 1, shape (g, c).
+    """
+
+    rows: IntArray
+    positives: IntArray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,14 +78,23 @@ class ScoreCalibration:
         rows: pilot rows in each cell, shape (c,).
         positives: of them with label 1, shape (c,).
         probability: of label 1 in each cell, shape (c,).
-        method: how it was learnt.
+        clusters: the same counts by cluster; None when rows are independent.
     """
 
     edges: FloatArray
     rows: IntArray
     positives: IntArray
     probability: FloatArray
-    method: Method
+    clusters: ClusterCells | None = None
+
+    @property
+    def rarer(self) -> int:
+        """Independent units that show the rarer outcome: rows, or clusters that hold such a row."""
+        if self.clusters is None:
+            positives = int(self.positives.sum())
+            return min(positives, int(self.rows.sum()) - positives)
+        hits = self.clusters.positives.sum(axis=1)
+        return min(int((hits > 0).sum()), int((self.clusters.rows.sum(axis=1) > hits).sum()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,16 +148,19 @@ def learn_calibration(
     *,
     thresholds: Sequence[float],
     cells: int = 64,
-    method: Method = Method.ISOTONIC,
+    clusters: ArrayLike | None = None,
 ) -> ScoreCalibration:
     """Learn from pilot rows: about ``cells`` cells of equally many rows, and one beyond each end that the pilot reached.
+
+    Few cells blur the AUC by the order within them; many leave few rows in each, whose imagined row then pulls the
+    interval towards an AUC of one half.
 
     Args:
         labels: 0 or 1, shape (n,).
         scores: shape (n,), higher means more likely positive.
         thresholds: at which decisions are taken; each becomes an edge.
         cells: how many, at least 2.
-        method: how probabilities are learnt.
+        clusters: of each row, shape (n,); None when rows are independent.
 
     Raises:
         ParameterError: labels outside {0, 1}, shapes that differ, no rows, or a score that is not finite (RW-114).
@@ -136,14 +173,12 @@ def learn_calibration(
     inner = np.quantile(values, np.linspace(0, 1, cells + 1)[:-1], method="inverted_cdf")
     # The first edge is the lowest pilot score and the last lies just above the highest: beyond them nothing is known.
     edges = np.unique(np.concatenate([inner, np.asarray(thresholds), [np.nextafter(values.max(), np.inf)]]))
-    rows = cell_rows(values, edges)
-    return calibration_of_counts(edges, rows, cell_rows(values[positive], edges), method=method)
+    learnt = calibration_of_counts(edges, cell_rows(values, edges), cell_rows(values[positive], edges))
+    return learnt if clusters is None else replace(learnt, clusters=_by_cluster(positive, values, edges, clusters))
 
 
-def calibration_of_counts(
-    edges: ArrayLike, rows: ArrayLike, positives: ArrayLike, *, method: Method = Method.ISOTONIC
-) -> ScoreCalibration:
-    """The same from counts.
+def calibration_of_counts(edges: ArrayLike, rows: ArrayLike, positives: ArrayLike) -> ScoreCalibration:
+    """The same from counts, of independent rows.
 
     Raises:
         ParameterError: edges that do not ascend, counts that do not fit them, or no rows (RW-114).
@@ -155,9 +190,9 @@ def calibration_of_counts(
         raise ParameterError(
             "Edges and counts make no histogram.", remedy="Give ascending edges and one more count than edges."
         )
-    return ScoreCalibration(
-        edges=limits, rows=counts, positives=hits, probability=_learn(counts, hits, method), method=method
-    )
+    seen = np.flatnonzero(counts)
+    share = np.interp(np.arange(counts.size), seen, hits[seen] / counts[seen])
+    return ScoreCalibration(edges=limits, rows=counts, positives=hits, probability=share)
 
 
 def cell_rows(scores: ArrayLike, edges: FloatArray) -> IntArray:
@@ -169,7 +204,7 @@ def cell_rows(scores: ArrayLike, edges: FloatArray) -> IntArray:
     values = np.asarray(scores, dtype=np.float64)
     if not np.isfinite(values).all():
         raise ParameterError("A score is not finite.", remedy="Count such rows apart: they were not decided.")
-    places = np.searchsorted(edges, values, side="right")
+    places = _places(values, edges)
     return np.bincount(places, minlength=edges.size + 1).astype(np.intp)
 
 
@@ -240,12 +275,15 @@ def estimate_performance(
     whole = expected_figures(rows, expected, first)
     # 4.
     drawn = expected_figures(rows, _draw(calibration, rows, seed, replicates), first)
-    known = n > 0 and support >= min_support_share
+    known = n > 0 and support >= min_support_share and calibration.rarer >= ENOUGH_OF_A_CLASS
+    unseen = _unseen(calibration, first, confidence)
 
     def interval(name: str) -> Interval:
         if not known:
             return unknown(n)
-        return percentile_interval(float(getattr(whole, name)[0]), getattr(drawn, name), n, confidence)
+        drawn_interval = percentile_interval(float(getattr(whole, name)[0]), getattr(drawn, name), n, confidence)
+        # 6.
+        return _opened(drawn_interval, unseen[name])
 
     true_positives, positive = float(expected[first:].sum()), float(expected.sum())
     decided = float(rows[first:].sum())
@@ -264,25 +302,93 @@ def estimate_performance(
     )
 
 
-def _learn(rows: IntArray, positives: IntArray, method: Method) -> FloatArray:
-    """The probability of each cell; a cell without rows takes what lies between its neighbours."""
-    seen = np.flatnonzero(rows)
-    share = positives[seen] / rows[seen]
-    if method is Method.ISOTONIC:
-        share = isotonic_regression(share, weights=rows[seen].astype(np.float64)).x
-    return np.asarray(np.interp(np.arange(rows.size), seen, share), dtype=np.float64)
+def _unseen(calibration: ScoreCalibration, first: int, confidence: float) -> dict[str, float]:
+    """By figure, the share of exceptions that its pilot rows may have without showing one."""
+    clusters = calibration.clusters
+    rows = calibration.rows[None, :] if clusters is None else clusters.rows
+    hits = calibration.positives[None, :] if clusters is None else clusters.positives
+
+    def unseen(counts: IntArray) -> float:
+        each = counts.sum(axis=1)
+        units = int(each.sum()) if clusters is None else int((each > 0).sum())
+        return clopper_pearson(0, units, confidence).upper if units else 1.0
+
+    positive, negative = unseen(hits), unseen(rows - hits)
+    return {
+        "accuracy": unseen(rows),
+        "sensitivity": positive,
+        "specificity": negative,
+        "ppv": unseen(rows[:, first:]),
+        "f1": positive,
+        "auc": max(positive, negative),
+    }
+
+
+def _opened(interval: Interval, unseen: float) -> Interval:
+    if not interval.known:
+        return interval
+    return Interval(
+        estimate=interval.estimate,
+        lower=min(interval.lower, interval.estimate * (1 - unseen)),
+        upper=max(interval.upper, interval.estimate + (1 - interval.estimate) * unseen),
+        n=interval.n,
+        confidence=interval.confidence,
+    )
+
+
+def _places(values: FloatArray, edges: FloatArray) -> IntArray:
+    return np.searchsorted(edges, values, side="right").astype(np.intp)
+
+
+def _by_cluster(positive: BoolArray, values: FloatArray, edges: FloatArray, clusters: ArrayLike) -> ClusterCells | None:
+    """Counts by cluster; None when no cluster repeats."""
+    codes, count = cluster_codes(clusters)
+    if codes.shape != values.shape:
+        raise ParameterError(
+            f"{codes.size} clusters do not fit {values.size} rows.", remedy="Give one cluster for each row."
+        )
+    if count == values.size:
+        return None
+    cells = edges.size + 1
+    places = codes * cells + _places(values, edges)
+    rows, hits = (np.bincount(part, minlength=count * cells) for part in (places, places[positive]))
+    return ClusterCells(
+        rows=rows.reshape(count, cells).astype(np.intp), positives=hits.reshape(count, cells).astype(np.intp)
+    )
 
 
 def _draw(calibration: ScoreCalibration, rows: IntArray, seed: int, replicates: int) -> FloatArray:
     """Production's positives in each replicate, shape (replicates, c)."""
     rng = np.random.default_rng(seed)
-    drawn = np.empty((replicates, rows.size))
-    for line in range(replicates):
-        pilot = rng.binomial(calibration.rows, calibration.probability)
-        # Isotonic fits can leave [0, 1] by rounding only, and the sampler is strict about it.
-        learnt = np.clip(_learn(calibration.rows, pilot, calibration.method), 0.0, 1.0)
-        drawn[line] = rng.binomial(rows, learnt)
-    return drawn
+    seen = np.flatnonzero(calibration.rows)
+    # A cell without pilot rows takes what lies between its neighbours, which is linear in them.
+    between = np.stack([np.interp(np.arange(rows.size), seen, line) for line in np.eye(seen.size)])
+    blocks = []
+    for start in range(0, replicates, _LINES_AT_ONCE):
+        lines = min(_LINES_AT_ONCE, replicates - start)
+        learnt = _posterior(calibration, seen, lines, rng) @ between
+        # Interpolation can leave [0, 1] by rounding only, and the sampler is strict about it.
+        blocks.append(rng.binomial(rows, np.clip(learnt, 0.0, 1.0)))
+    return np.concatenate(blocks).astype(np.float64)
+
+
+def _posterior(calibration: ScoreCalibration, seen: IntArray, lines: int, rng: np.random.Generator) -> FloatArray:
+    """Probabilities of the cells that the pilot has rows in, drawn by step 4 or 5, shape (lines, seen)."""
+    if calibration.clusters is None:
+        hits, misses = calibration.positives[seen], (calibration.rows - calibration.positives)[seen]
+        base = rng.beta(hits.sum() + 0.5, misses.sum() + 0.5, (lines, 1))
+        return rng.beta(hits + base, misses + 1 - base)
+    counts, hits = calibration.clusters.rows[:, seen], calibration.clusters.positives[:, seen]
+    weights = rng.exponential(size=(lines, len(counts)))
+    weighted, weighted_hits = weights @ counts, weights @ hits
+    # The imagined row, in units of what a cluster weighs on average: overall for the base rate, then in each cell.
+    usual = counts.sum() / len(counts)
+    one, other = (usual * rng.gamma(0.5, size=(lines, 1)) for _ in range(2))
+    base = (weighted_hits.sum(axis=1, keepdims=True) + one) / (weighted.sum(axis=1, keepdims=True) + one + other)
+    heavy = counts.sum(axis=0) / (counts > 0).sum(axis=0)
+    shape = np.broadcast_to(base, weighted.shape)
+    one, other = heavy * rng.gamma(shape), heavy * rng.gamma(1 - shape)
+    return np.asarray((weighted_hits + one) / (weighted + one + other), dtype=np.float64)
 
 
 def _cell_of(threshold: float, edges: FloatArray) -> int:

@@ -44,6 +44,23 @@ def test_weight_on_where_a_row_was_made_is_found(case, figure):
     assert "tells where a row was made" in findings[0]
 
 
+def test_a_model_that_decides_otherwise_in_production_is_named(case, figure):
+    """Production is told by a flag; there the heaviest input is another one, or the same one points the other way."""
+    names = (*NAMES, "where")
+    for name, flag in (("pilot", 0.0), ("production", 1.0)):
+        columns = {column: RNG.normal(size=200) for column in NAMES} | {"where": np.full(200, flag)}
+        case.add(name, columns, features=names)
+    case.answer(lambda row: score(row if row["where"] == 0.0 else {"a": row["c"], "b": row["b"]}))
+    seen, findings = case.observe(StableCheck())
+    assert "weight" in seen.facts["alarms"]
+    assert any(each.startswith("Decisions hang on other inputs than in the pilot (weight): ") for each in findings)
+    case.answer(lambda row: score(row if row["where"] == 0.0 else {"a": -row["a"], "b": row["b"]}))
+    seen, findings = case.observe(StableCheck())
+    assert figure(seen, "attribution_alarms").estimate >= 1
+    assert seen.facts["figures"]["furthest"]["direction"] == "a"
+    assert any("(direction), most of all on a" in each for each in findings)
+
+
 def test_rows_that_are_declined_are_left_out_and_counted(case):
     """Also those that are declined only once an input is taken away."""
     prepare(case)

@@ -57,6 +57,23 @@ def test_inputs_that_move_only_together_are_seen(case):
     assert "together they tell production from the pilot" in findings[0]
 
 
+@pytest.mark.parametrize("both", [True, False])
+def test_rows_of_one_patient_do_not_tell_production_from_the_pilot(case, figure, both):
+    """Thirty patients of twenty rows on each side, all of one law: a row recognises its patient, a patient nothing."""
+
+    def patients():
+        usual = RNG.normal(size=(30, 2)).repeat(20, axis=0) + RNG.normal(size=(600, 2)) / 4
+        return {"a": usual[:, 0], "b": usual[:, 1]}
+
+    who = [row // 20 for row in range(600)]
+    case.add("pilot", patients() | {"who": who}, features=("a", "b"), cluster="who")
+    after = {"who": [30 + each for each in who]} if both else {}
+    case.add("production", patients() | after, features=("a", "b"), **({"cluster": "who"} if both else {}))
+    seen, _ = case.observe(InputsCheck())
+    assert seen.facts["told apart"]["rows"] == (60 if both else 630)
+    assert figure(seen, "two_sample_auc").lower < 0.6
+
+
 def test_a_set_that_is_not_declared_is_asked_for(case):
     """Without production there is nothing to compare."""
     case.add("pilot", {"a": RNG.normal(size=60)}, features=("a",))

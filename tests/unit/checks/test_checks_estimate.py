@@ -77,6 +77,31 @@ def test_shares_are_estimated_too(case, figure, metric):
     assert seen.facts["labels that would bound it"] > 100
 
 
+def test_a_pilot_without_a_positive_expects_nothing(case, figure):
+    """Two hundred negatives: no figure is known, and the finding says what the pilot lacks."""
+    case.quality = Quality(metric="accuracy", bound=0.7, threshold=0.5, margin_from_pilot=0.05)
+    case.add("pilot", {"p": probabilities(200, 3.0), "ill": [0] * 200}, features=("p",), label="ill")
+    case.add("production", {"p": probabilities(500, 1.0)}, features=("p",))
+    case.answer(lambda row: row["p"])
+    seen, findings = case.observe(EstimateCheck())
+    assert not figure(seen, "estimated_loss").known
+    assert "5 rows or clusters of each outcome in the pilot, which shows 0 of the rarer" in findings[0]
+
+
+def test_rows_of_one_patient_know_less(case, figure):
+    """The same rows, said to be of 60 patients: a wider interval."""
+    production = probabilities(2_000, 3.0)
+    prepare(case, production, rows=600)
+    plain = figure(case.observe(EstimateCheck())[0], "estimated_quality")
+    scores = np.repeat(probabilities(60, 3.0), 10)
+    outcomes = np.repeat((RNG.random(60) < scores[::10]).astype(int), 10)
+    patients = [f"p{row // 10}" for row in range(600)]
+    case.add("pilot", {"p": scores, "ill": outcomes, "who": patients}, features=("p",), label="ill", cluster="who")
+    seen, _ = case.observe(EstimateCheck(), supported_share=0.95)
+    clustered = figure(seen, "estimated_quality")
+    assert not clustered.known or clustered.upper - clustered.lower > 1.5 * (plain.upper - plain.lower)
+
+
 def test_the_brier_score_is_not_estimated(case):
     """And the check says so instead of guessing."""
     case.quality = Quality(metric="brier", bound=0.2, threshold=0.5, margin_from_pilot=0.05)

@@ -100,3 +100,20 @@ def test_suspicions_are_shown_and_decide_nothing(case, figure):
     assert figure(seen, "suspicions").estimate == 2
     assert figure(seen, "rows_on_both_sides").upper == 0
     assert any("a alone gives an AUC" in finding for finding in findings)
+
+
+def test_few_outcomes_leave_suspicions_unknown(case, figure):
+    """Nine positives: no input could be searched, so nothing found is not nothing there; what is found still counts."""
+    pilot = rows()
+    pilot["ill"] = (np.arange(200) % 22 == 0).astype(float)
+    pilot["ill"][198] = 0.0
+    pilot["ill"] = np.where(np.cumsum(pilot["ill"]) <= 9, pilot["ill"], 0.0)
+    case.add("pilot", pilot, **declared())
+    case.add("production", rows(start=500), **declared())
+    seen, findings = case.observe(SplitCheck())
+    assert not figure(seen, "suspicions").known
+    assert any("cannot be told: pilot has 9 rows of the rarer outcome, ten are needed" in each for each in findings)
+    pilot["a"][:2], pilot["b"][:2] = 7.0, 7.0
+    case.add("pilot", pilot, **declared())
+    seen, _ = case.observe(SplitCheck())
+    assert (figure(seen, "suspicions").lower, figure(seen, "suspicions").upper) == (1, 4)

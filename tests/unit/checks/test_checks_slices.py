@@ -65,6 +65,15 @@ def test_one_row_of_each_patient_counts(case):
     assert (seen.facts["rows"], seen.facts["rows of clusters already seen"]) == (400, 1_200)
 
 
+def test_a_search_without_a_slice_large_enough_clears_nothing(case, figure):
+    """A hundred rows hold no slice of 59 with as many elsewhere: how many are behind is unknown."""
+    prepare(case, rows=100)
+    seen, findings = case.observe(WorstSliceCheck())
+    assert seen.facts["searched"] == 0
+    assert not figure(seen, "searched_slices_behind").known
+    assert any(finding.startswith("The search measured no slice: none of") for finding in findings)
+
+
 @pytest.mark.parametrize("declared", [{"cohort": None}, {}])
 def test_without_slices_there_is_nothing_to_compare(case, declared):
     """No column is named, or it holds one value."""

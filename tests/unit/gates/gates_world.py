@@ -83,10 +83,10 @@ class FakeTrust:
             envelope = json.loads(body)
         except ValueError as error:
             raise MalformedEvidence("not JSON", remedy="-", where="$") from error
-        if not isinstance(envelope, dict):
-            raise MalformedEvidence("not an envelope", remedy="-")
-        if envelope.get("broken"):
+        if isinstance(envelope, dict) and envelope.get("broken"):
             raise SignatureBroken("a signature does not verify", remedy="-")
+        if not isinstance(envelope, dict) or not envelope.keys() >= {"payloadType", "payload", "signers"}:
+            raise MalformedEvidence("not an envelope", remedy="-")
         return Opened(
             payload_type=envelope["payloadType"], payload=envelope["payload"], signers=tuple(envelope["signers"])
         )

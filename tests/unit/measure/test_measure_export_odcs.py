@@ -3,6 +3,7 @@
 import json
 import tarfile
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 import yaml
 
 from roadworthy.base.errors import ContractError
+from roadworthy.demo.documents import Digests, contract_text
 from roadworthy.measure.contract import load_contract
 from roadworthy.measure.export_odcs import to_odcs, to_odcs_yaml
 from roadworthy.measure.rule import NONE_ALLOWED, Bound, Comparator, Contract, Dimension, Kind, Rule, Severity
@@ -138,6 +140,16 @@ def test_the_example_contract_is_valid_before_and_after(repo_root: Path, tmp_pat
     assert _again(contract, tmp_path).rules == contract.rules
 
 
+def test_the_contract_of_the_demonstration_comes_back_valid(tmp_path: Path, standard) -> None:
+    """Its outline is a typed comparison; an id with a dot leaves as a name, since the standard's ids have none."""
+    text = contract_text(datetime(2026, 6, 1, tzinfo=UTC), Digests(source_sha256="a" * 64, pilot_sha256="b" * 64))
+    (tmp_path / "demo.odcs.yaml").write_text(text, encoding="utf-8")
+    contract = load_contract(tmp_path / "demo.odcs.yaml")
+    assert list(standard.iter_errors(to_odcs(contract))) == []
+    assert _again(contract, tmp_path) == contract
+    assert Kind.COMPARISON in {rule.kind for rule in contract.rules}
+
+
 REFUSED = {"azure-server", "service-and-operational-roles", "basic-four-dpo", "database-table-sla"}
 
 
@@ -151,13 +163,13 @@ def test_every_published_table_comes_back(published: Path, tmp_path: Path, stand
             with pytest.raises(ContractError, match="describes no table"):
                 load_contract(file)
             refused.add(file.name.removesuffix(".odcs.yaml"))
-        # The largest file has 68 tables that differ little; every seventeenth will do.
-        for each in described[:: 17 if len(described) > 9 else 1]:
+        # The largest file has 68 tables that differ little; the first and the middle one will do.
+        for each in described[:: 34 if len(described) > 9 else 1]:
             contract = load_contract(file, each.get("physicalName") or each["name"])
             assert _again(contract, tmp_path) == contract, file
             assert list(standard.iter_errors(to_odcs(contract))) == [], file
             tables += 1
-    assert (len(files), refused, tables) == (18, REFUSED, 20)
+    assert (len(files), refused, tables) == (18, REFUSED, 18)
 
 
 def _lone(kind: Kind, rule_id: str, **more: Any) -> Rule:

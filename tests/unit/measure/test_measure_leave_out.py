@@ -8,7 +8,9 @@ from probing_worlds import TRUE_AUC, hospitals, logistic, sites_with_shares
 
 from roadworthy.base.errors import ParameterError
 from roadworthy.measure.delta import Metric
+from roadworthy.measure.probing.inputs import make_inputs
 from roadworthy.measure.probing.leave_out import leave_one_site_out, train_at_one_site
+from roadworthy.stats.proportions import clopper_pearson
 
 
 def test_a_model_that_reads_the_site_is_overestimated() -> None:
@@ -75,6 +77,24 @@ def test_a_site_with_one_outcome_stays_as_unknown() -> None:
     assert not west.loss.known
     assert not report.overestimate.known
     assert report.worst is not None
+
+
+@pytest.mark.parametrize("metric", [Metric.ACCURACY, Metric.SENSITIVITY, Metric.SPECIFICITY, Metric.PPV, Metric.BRIER])
+def test_sites_without_an_error_may_hide_one(metric: Metric) -> None:
+    """Six rows a site, all right, seen and unseen: a loss of some tenths stays possible, and so does an overestimate."""
+    truth = np.tile([0.0, 1.0], 9)
+    report = leave_one_site_out(
+        lambda rows, labels: lambda asked: asked.column("x"),
+        make_inputs({"x": truth}),
+        truth,
+        np.repeat(["a", "b", "c"], 6),
+        metric=metric,
+        seed=1,
+    )
+    for row in report.sites:
+        assert row.loss.estimate == 0.0
+        assert row.loss.upper == -row.loss.lower >= clopper_pearson(0, 6).upper
+    assert report.overestimate.upper > 0.1
 
 
 def test_refusals_name_what_is_wrong() -> None:

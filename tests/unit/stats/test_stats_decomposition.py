@@ -5,7 +5,8 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from roadworthy.base.errors import ParameterError
-from roadworthy.stats.decomposition import SlicedRows, decompose
+from roadworthy.stats.decomposition import SlicedRows, decompose, hidden_share
+from roadworthy.stats.proportions import clopper_pearson
 from roadworthy.stats.weighted import weighted_auc, weighted_mean
 
 _RIGHT = {"young": 0.9, "old": 0.6}
@@ -95,6 +96,57 @@ def test_clusters_widen_and_nothing_in_common_is_unknown() -> None:
     assert nothing.total.known
     assert not nothing.mix_shift.known
     assert nothing.new_share == 1.0
+
+
+def test_ten_right_of_ten_prove_nothing() -> None:
+    """Nobody erred on either side: total and within reach as far as ten rows without an error leave open."""
+    slices = np.repeat(["a", "b"], 5)
+    flawless = SlicedRows(metric=weighted_mean(np.ones(10)), slices=slices)
+    result = decompose(flawless, flawless, seed=1, replicates=100)
+    reach = clopper_pearson(0, 10).upper
+    assert (result.total.lower, result.total.upper) == pytest.approx((-reach, reach))
+    assert result.within_slices.lower <= -reach
+    assert (result.mix_shift.lower, result.mix_shift.upper) == (0.0, 0.0)
+
+
+def test_a_tiny_slice_that_stands_for_much_may_hide_much() -> None:
+    """Two rows of the pilot stand for half of production: within is open by half of what two rows leave open."""
+    pilot = SlicedRows(metric=weighted_mean(np.ones(1_000)), slices=np.repeat(["a", "b"], [998, 2]))
+    production = SlicedRows(metric=weighted_mean(np.ones(1_000)), slices=np.repeat(["a", "b"], 500))
+    result = decompose(pilot, production, seed=1, replicates=100)
+    assert result.slices[1].pilot_share == 0.002
+    tight = decompose(production, production, seed=1, replicates=100)
+    assert tight.within_slices.upper < 0.02
+    wide = hidden_share(np.repeat([0.5 / 998, 0.25], [998, 2]), np.arange(1_000), 0.95, pilot.slices)
+    assert wide >= 0.5 * clopper_pearson(0, 2).upper
+    assert not result.within_slices.known or result.within_slices.upper >= wide
+
+
+def test_few_rows_are_not_too_good() -> None:
+    """0.97 in the pilot and 0.90 among ten rows of production: the loss is below the interval in 10 % or fewer."""
+    missed = 0
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        pilot, production = (
+            SlicedRows(metric=weighted_mean((rng.random(n) < right).astype(float)), slices=rng.integers(0, 2, n))
+            for n, right in ((300, 0.97), (10, 0.9))
+        )
+        total = decompose(pilot, production, seed=seed, replicates=100).total
+        missed += total.lower > -0.07
+    assert missed <= 10
+
+
+def test_the_auc_rests_on_its_rarer_class() -> None:
+    """A hundred negatives and three positives, perfectly ranked, may hide what three positives may."""
+    labels = np.repeat([1, 0], [3, 100])
+    side = SlicedRows(
+        metric=weighted_auc(labels, labels.astype(float)),
+        slices=np.full(103, "a"),
+        groups=(labels == 1, labels == 0),
+    )
+    total = decompose(side, side, seed=1, replicates=200).total
+    assert not total.known or total.lower <= -clopper_pearson(0, 3).upper
+    assert hidden_share(np.zeros(3), np.arange(3), 0.95) == 0.0
 
 
 def test_nonsense_raises() -> None:

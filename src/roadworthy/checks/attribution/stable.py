@@ -19,6 +19,7 @@ from roadworthy.kit.check import Check, Observation, Run
 from roadworthy.kit.context import CheckContext, DataSource
 from roadworthy.kit.params import higher, lower
 from roadworthy.measure.probing.attribution import (
+    WEIGHT,
     Attributions,
     Stability,
     explanation_cost,
@@ -45,7 +46,7 @@ class Params:
     Attributes:
         rows: of each set that are explained, drawn by the seed; all when there are fewer.
         draws: background rows that each occluded value is averaged over.
-        alarm_level_share: chance of a false alarm that is accepted, for all figures together, in (0, 1).
+        alarm_level_share: chance of a false alarm that is accepted, for both figures together, in (0, 1).
         tolerated_mass_share: of all attribution that may fall on acquisition columns, in [0, 1].
     """
 
@@ -78,8 +79,9 @@ class _Window:
 class StableCheck(Check[Subject, Params]):
     """Take away one input at a time, through the endpoint, and see what the scores hang on in pilot and production.
 
-    Three figures are compared with what dealing the rows at random gives: the order of the inputs by weight, how many
-    of the heaviest are shared, and whether a higher value still points the same way. A figure beyond chance is an alarm.
+    Two figures are compared with what dealing the rows at random gives: by how much an input's share of the weight
+    differs, and by how much the direction in which its values point. A figure beyond chance is an alarm. The order of the
+    inputs by weight, how many of the heaviest are shared and how many turned are shown beside them.
     The weight on cohort and acquisition columns decides too: a score must not hang on the scanner.
 
     A row that the endpoint declines with an input taken away keeps its own score there, and is counted.
@@ -179,17 +181,9 @@ class StableCheck(Check[Subject, Params]):
 
     def explain(self, observation: Observation) -> tuple[Finding, ...]:
         """What changed, and weight that lies on where a row was made."""
-        facts, findings = observation.facts, []
+        facts = observation.facts
         mass: Interval = observation.estimates[1].interval
-        if facts["alarms"]:
-            most = max(facts["weights"], key=lambda row: abs(row["production share"] - row["pilot share"]))
-            findings.append(
-                Finding(
-                    what=f"Decisions hang on other inputs than in the pilot ({', '.join(facts['alarms'])}): "
-                    f"{most['input']} had {most['pilot share']:.0%} of the weight and has {most['production share']:.0%}.",
-                    remedy="Look at the rows where that input weighs most, with somebody who knows them; then at its drift.",
-                )
-            )
+        findings = [_changed(facts, alarm) for alarm in facts["alarms"]]
         if not mass.known:
             findings.append(
                 Finding(what="No input moves a score.", remedy="See whether the endpoint answers every row alike.")
@@ -257,7 +251,21 @@ def _figures(compared: Stability) -> Mapping[str, Any]:
         "shared among the heaviest": round(compared.overlap_share, 6),
         "changed direction": round(compared.flipped_share, 6),
         "adjusted p": {name: round(p, 6) for name, p in compared.adjusted.items()},
+        "furthest": dict(compared.furthest),
     }
+
+
+def _changed(facts: Mapping[str, Any], alarm: str) -> Finding:
+    name = facts["figures"]["furthest"][alarm]
+    row = next(each for each in facts["weights"] if each["input"] == name)
+    had = f"{name} had {row['pilot share']:.0%} of the weight and has {row['production share']:.0%}"
+    return Finding(
+        what=f"Decisions hang on other inputs than in the pilot (weight): {had}."
+        if alarm == WEIGHT
+        else f"Decisions hang on inputs in another way than in the pilot (direction), most of all on {name}: a higher value "
+        f"does not move the score as it did there; {had}.",
+        remedy="Look at the rows where that input weighs most, with somebody who knows them; then at its drift.",
+    )
 
 
 def _sum(inputs: Inputs, weights: Mapping[str, float]) -> FloatArray:

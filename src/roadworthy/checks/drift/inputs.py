@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from roadworthy.base.interval import Interval, exact, unknown
 from roadworthy.checks.scoring import all_inputs, required_source
@@ -14,7 +15,7 @@ from roadworthy.domain.criterion import Estimate
 from roadworthy.domain.evidence import Finding
 from roadworthy.domain.use_case import Part
 from roadworthy.kit.check import Check, Observation, Run
-from roadworthy.kit.context import CheckContext
+from roadworthy.kit.context import CheckContext, DataSource
 from roadworthy.kit.params import higher, lower
 from roadworthy.measure.probing.inputs import Inputs, inputs_of, make_inputs
 from roadworthy.measure.probing.shortcut import Predictability, predictable
@@ -45,11 +46,20 @@ class Params:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """Both data sets and the inputs of the model."""
+    """Both data sets and the inputs of the model.
+
+    Attributes:
+        pilot: the reference.
+        production: what is compared with it.
+        features: columns that the model takes.
+        clusters: the patient or other unit of the pilot's rows, then of production's, each of shape (n,); None for a set
+            whose manifest names no such column.
+    """
 
     pilot: Table
     production: Table
     features: tuple[str, ...]
+    clusters: tuple[NDArray[Any] | None, NDArray[Any] | None] = (None, None)
 
 
 class InputsCheck(Check[Subject, Params]):
@@ -58,7 +68,8 @@ class InputsCheck(Check[Subject, Params]):
     Drift is no harm, so it fails nothing here: each input that moved is a finding to look into. What fails is not to
     know: an input that production does not deliver, or too few rows to say whether it moved.
 
-    Together: how well a cheap classifier tells production rows from pilot rows, as an AUC; 0.5 is not at all.
+    Together: how well a cheap classifier tells production rows from pilot rows, as an AUC; 0.5 is not at all. Where rows
+    share clusters, one row of each is drawn: rows of one patient would be told by the patient.
     """
 
     id: ClassVar[str] = "drift.inputs"
@@ -73,8 +84,13 @@ class InputsCheck(Check[Subject, Params]):
     def subject(self, context: CheckContext) -> Iterator[Subject]:
         """Pilot and production, and the inputs that the pilot names."""
         pilot, production = required_source(context, "pilot"), required_source(context, "production")
-        table = open_table(pilot.pattern)
-        yield Subject(pilot=table, production=open_table(production.pattern), features=all_inputs(table, pilot).names)
+        before, after = open_table(pilot.pattern), open_table(production.pattern)
+        yield Subject(
+            pilot=before,
+            production=after,
+            features=all_inputs(before, pilot).names,
+            clusters=(_clusters(before, pilot), _clusters(after, production)),
+        )
 
     @contextmanager
     def must_pass(self, context: CheckContext) -> Iterator[Subject]:
@@ -112,9 +128,14 @@ class InputsCheck(Check[Subject, Params]):
                 "inputs": [_row(each) for each in seen.columns],
                 "not compared": [{"input": each.name, "why": each.why} for each in seen.refused],
                 "told apart": {
+                    "rows": apart.rows_used,
                     "p": None if apart.test is None else apart.test.p_value,
                     "by": [
-                        {"input": each.source, "auc alone": _number(each.alone.estimate)}
+                        {
+                            "input": each.source,
+                            "auc alone": _number(each.alone.estimate),
+                            "lower": _number(each.alone.lower),
+                        }
                         for each in apart.carriers[:_CARRIERS_SHOWN]
                     ],
                 },
@@ -170,7 +191,19 @@ def _apart(subject: Subject, seen: Comparison, params: Params, run: Run) -> Pred
     pilot, production = inputs_of(subject.pilot, names), inputs_of(subject.production, names)
     both = Inputs(columns={name: np.concatenate([pilot.column(name), production.column(name)]) for name in names})
     origin = np.repeat(["pilot", "production"], [pilot.row_count, production.row_count])
-    return predictable(make_inputs(both.columns), origin, seed=run.seed, permutations=params.permutations)
+    clusters = None
+    if any(each is not None for each in subject.clusters):
+        # Rows of the set without clusters are units of their own, as nulls are.
+        counts = (pilot.row_count, production.row_count)
+        units = zip(subject.clusters, counts, strict=True)
+        clusters = np.concatenate([np.full(n, None) if unit is None else unit.astype(object) for unit, n in units])
+    return predictable(
+        make_inputs(both.columns), origin, seed=run.seed, clusters=clusters, permutations=params.permutations
+    )
+
+
+def _clusters(table: Table, source: DataSource) -> NDArray[Any] | None:
+    return None if source.cluster is None else table.column(source.cluster)
 
 
 def _row(shift: ColumnShift) -> dict[str, Any]:

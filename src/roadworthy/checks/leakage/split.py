@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from roadworthy.base.interval import Interval, exact
+from roadworthy.base.interval import Interval, exact, unknown
 from roadworthy.checks.scoring import all_inputs, labelled_rows, required_source
 from roadworthy.domain.criterion import Estimate
 from roadworthy.domain.evidence import Finding
@@ -88,7 +88,7 @@ class SplitCheck(Check[Subject, Params]):
     the model learned from, by row or by patient. An input of which nobody says when it is known may be too late, so it
     keeps the first bound from being met.
 
-    Shown beside them, for a person to judge: an input that all but gives the outcome away, outcomes that follow the
+    Shown beside them, for a person to judge, and unknown with fewer than ten rows of an outcome: an input that all but gives the outcome away, outcomes that follow the
     order of the file, and equal rows with different outcomes.
     """
 
@@ -138,11 +138,10 @@ class SplitCheck(Check[Subject, Params]):
         """Run every search."""
         late, undated = _late(subject)
         shared = [(each, leak) for each in subject.tested for leak in _across(subject, each)]
-        suspects = [
-            *find_target_leaks(subject.labelled, subject.labels, seed=run.seed).findings,
-            *find_row_order(subject.labels, seed=run.seed)[1],
-            *find_conflicts(subject.labelled, subject.labels),
-        ]
+        told = find_target_leaks(subject.labelled, subject.labels, seed=run.seed)
+        order, ordered = find_row_order(subject.labels, seed=run.seed)
+        suspects = [*told.findings, *ordered, *find_conflicts(subject.labelled, subject.labels)]
+        untold = [*(each.column for each in told.tells if not each.auc.known), *(() if order.known else ("row order",))]
         inputs = len(subject.labelled.names)
         rows = sum(each.inputs.row_count for each in subject.tested)
         too_late = Interval(
@@ -152,7 +151,9 @@ class SplitCheck(Check[Subject, Params]):
             estimates=(
                 Estimate(metric="inputs_known_too_late", interval=too_late, unit="input"),
                 Estimate(metric="rows_on_both_sides", interval=exact(_rows_concerned(shared), rows), unit="row"),
-                Estimate(metric="suspicions", interval=exact(len(suspects), inputs), unit="suspicion"),
+                Estimate(
+                    metric="suspicions", interval=_suspicions(len(suspects), len(untold), inputs), unit="suspicion"
+                ),
             ),
             facts={
                 "learned from": subject.learned.name,
@@ -164,6 +165,8 @@ class SplitCheck(Check[Subject, Params]):
                 "nobody says when": list(undated),
                 "both sides": [{"set": each.name, **_row(leak)} for each, leak in shared],
                 "suspicions": [_row(each) for each in suspects],
+                "not searched": untold,
+                "rarer outcome": _rarer(subject.labels),
             },
         )
 
@@ -178,7 +181,27 @@ class SplitCheck(Check[Subject, Params]):
             for row in facts["both sides"]
         ]
         findings += [Finding(what=row["what"], remedy=row["remedy"]) for row in facts["suspicions"]]
+        if facts["not searched"]:
+            findings.append(
+                Finding(
+                    what=f"Whether {', '.join(facts['not searched'])} gives the outcome away cannot be told: "
+                    f"{facts['learned from']} has {facts['rarer outcome']} rows of the rarer outcome, ten are needed.",
+                    remedy="Label more rows.",
+                )
+            )
         return tuple(findings)
+
+
+def _suspicions(found: int, untold: int, inputs: int) -> Interval:
+    """How many; unknown where nothing was found and something could not be searched."""
+    if not found and untold:
+        return unknown(inputs)
+    return Interval(estimate=found, lower=found, upper=found + untold, n=inputs, confidence=1.0)
+
+
+def _rarer(labels: FloatArray) -> int:
+    positives = int((labels == 1).sum())
+    return min(positives, labels.size - positives)
 
 
 def _row_set(source: DataSource, production: DataSource) -> RowSet:

@@ -28,6 +28,7 @@ from roadworthy.measure.table import open_table
 from roadworthy.stats.audit_size import audit_sample_size, audit_sample_size_auc
 from roadworthy.stats.difference import difference
 from roadworthy.stats.label_free import (
+    ENOUGH_OF_A_CLASS,
     LabelFreeEstimate,
     ScoreCalibration,
     cell_rows,
@@ -36,7 +37,9 @@ from roadworthy.stats.label_free import (
 )
 from roadworthy.stats.sample import FloatArray
 
-_ROWS_A_CELL = 10
+_ROWS_A_CELL = 50
+_FEWEST_ROWS_A_CELL = 10
+_WANTED_CELLS = 10
 _MOST_CELLS = 64
 _SPECIMEN_ROWS = 2_000
 
@@ -68,6 +71,10 @@ class EstimateCheck(Check[Subject, Params]):
 
     The loss is the pilot's figure minus the expected one; positive is worse. Its two parts are combined as if they were
     independent; they share the pilot's outcomes and move together, so the interval is too wide rather than too narrow.
+
+    Scores are put into cells of 50 pilot rows, 64 cells at most; a pilot of fewer than 500 rows makes do with smaller ones
+    so as to keep ten cells, as long as each has ten rows. Larger cells blur the AUC, smaller ones know too little. Pilot
+    rows of one cluster count together, and with fewer than five rows or clusters of either outcome nothing is known.
 
     A row that the endpoint declines has no score to expect anything by: it counts as one whose score the pilot never
     saw, and with too many of these nothing is known.
@@ -128,7 +135,8 @@ class EstimateCheck(Check[Subject, Params]):
             subject.pilot.labels,
             subject.pilot.scores,
             thresholds=[threshold],
-            cells=int(np.clip(subject.pilot.scores.size // _ROWS_A_CELL, 2, _MOST_CELLS)),
+            cells=_cells(subject.pilot.scores.size),
+            clusters=subject.pilot.clusters,
         )
         given = np.isfinite(subject.production)
         expected = _expect(calibration, subject, given, params, run)
@@ -159,6 +167,7 @@ class EstimateCheck(Check[Subject, Params]):
                 "rows declined": int((~given).sum()),
                 "rows with a score that the pilot had": round(supported, 6),
                 "rows wanted with such a score": params.supported_share,
+                "rarer outcome in the pilot": calibration.rarer,
                 "blind spot": expected.blind_spot,
                 "labels that would bound it": _audit(figure, metric, margin, subject.pilot),
             },
@@ -173,9 +182,10 @@ class EstimateCheck(Check[Subject, Params]):
             return (
                 Finding(
                     what=f"No quality can be expected: {facts['rows with a score that the pilot had']:.0%} of the rows have "
-                    f"a score that the pilot had, {facts['rows wanted with such a score']:.0%} are needed, and both "
-                    "outcomes in the pilot.",
-                    remedy="Label production rows: beyond the pilot's scores this would be guessing.",
+                    f"a score that the pilot had, {facts['rows wanted with such a score']:.0%} are needed, and "
+                    f"{ENOUGH_OF_A_CLASS} rows or clusters of each outcome in the pilot, which shows "
+                    f"{facts['rarer outcome in the pilot']} of the rarer.",
+                    remedy="Label production rows: what the pilot did not show would be guessing.",
                 ),
             )
         if loss.upper <= facts["margin"]:
@@ -189,6 +199,11 @@ class EstimateCheck(Check[Subject, Params]):
                 remedy=f"{audit} Then look at the inputs that moved; the estimate sees nothing of a changed outcome.",
             ),
         )
+
+
+def _cells(rows: int) -> int:
+    wanted = max(rows // _ROWS_A_CELL, _WANTED_CELLS)
+    return max(2, min(wanted, _MOST_CELLS, rows // _FEWEST_ROWS_A_CELL))
 
 
 def _expect(

@@ -111,7 +111,7 @@ class SiteCheck(Check[Subject, Params]):
         """The labelled production rows, one of each cluster, at most 2,000 of them, and the live endpoint."""
         source = required_source(context, "production")
         rows = labelled_rows(source)
-        rows = rows.take(first_of_each(rows.clusters, rows.labels.size))
+        rows = rows.take(first_of_each(rows.clusters, rows.labels.size, seed=context.seed))
         if rows.labels.size > _MOST_ROWS:
             chosen = np.random.default_rng(context.seed).choice(rows.labels.size, _MOST_ROWS, replace=False)
             rows = rows.take(np.sort(chosen))
@@ -149,7 +149,7 @@ class SiteCheck(Check[Subject, Params]):
         given = np.isfinite(scores)
         sites = _first(subject.circumstances)
         beyond = site_beyond_score(
-            subject.labels[given], scores[given], sites[given], confidence=params.confidence_share
+            subject.labels[given], scores[given], sites[given], seed=run.seed, confidence=params.confidence_share
         )
         left_out = _leave_out(subject.training, params, run)
         flipped = exact(0.0, subject.labels.size) if swap is None else swap.flipped_share
@@ -299,7 +299,11 @@ def _predicted(asked: Sequence[tuple[str, Predictability]]) -> list[dict[str, An
             "p": test.p_value,
             "adjusted p": float(p),
             "carried by": [
-                {"input": carrier.source, "auc alone": _number(carrier.alone.estimate)}
+                {
+                    "input": carrier.source,
+                    "auc alone": _number(carrier.alone.estimate),
+                    "lower": _number(carrier.alone.lower),
+                }
                 for carrier in each.carriers[:_CARRIERS_SHOWN]
             ],
             "too small": [{"group": group, "n": n} for group, n in each.too_small],
@@ -335,7 +339,8 @@ def _beyond_row(beyond: SiteEffect) -> dict[str, Any]:
 
     return {
         "p": beyond.p_value,
-        "likelihood ratio": _number(beyond.likelihood_ratio),
+        "departure": _number(beyond.departure),
+        "departure by chance": _number(beyond.usual),
         "furthest": max(beyond.excess, key=reach)[0] if beyond.excess else None,
         "excess of positives": [
             {"site": name, "share": _number(part.estimate), "lower": _number(part.lower), "upper": _number(part.upper)}

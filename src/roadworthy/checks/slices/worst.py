@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from roadworthy.base.errors import ManifestError
-from roadworthy.base.interval import Interval, exact
+from roadworthy.base.interval import Interval, exact, unknown
 from roadworthy.checks.scoring import (
     LabelledRows,
     endpoint_model,
@@ -80,7 +80,8 @@ class WorstSliceCheck(Check[Subject, Params]):
 
     Named slices - each value of cohort and acquisition columns - must show that they are not behind by more than the
     margin; one that is too small to be measured may be, so it keeps the bound from being met. Slices that a search finds
-    among the inputs, one column or two at a time, can only accuse: they count when they are proven to be behind.
+    among the inputs, one column or two at a time, can only accuse: they count when they are proven to be behind. Where
+    none was large enough to be measured, how many are behind is unknown.
     """
 
     id: ClassVar[str] = "slices.worst"
@@ -97,7 +98,7 @@ class WorstSliceCheck(Check[Subject, Params]):
         quality, source = required_quality(context), required_source(context, "production")
         rows = labelled_rows(source)
         every = rows.labels.size
-        rows = rows.take(first_of_each(rows.clusters, every))
+        rows = rows.take(first_of_each(rows.clusters, every, seed=context.seed))
         if rows.circumstances is None or not candidate_slices(_varying(rows.circumstances), depth=1):
             raise ManifestError(
                 "No column tells the slices of production apart.",
@@ -134,18 +135,18 @@ class WorstSliceCheck(Check[Subject, Params]):
             confidence=params.confidence_share,
         )
         searched, depth = _search(subject, metric, params, run)
-        behind = len(searched.worse)
+        rows = len(subject.sample.labels)
+        # A search that could measure nothing found nothing and cleared nothing.
+        behind = exact(len(searched.worse), rows) if _measured(searched) else unknown(rows)
         return Observation(
             estimates=(
                 Estimate(metric="worst_slice_gap", interval=_worst_gap(named, subject.unjudged)),
-                Estimate(
-                    metric="searched_slices_behind", interval=exact(behind, len(subject.sample.labels)), unit="slice"
-                ),
+                Estimate(metric="searched_slices_behind", interval=behind, unit="slice"),
             ),
             facts={
                 "metric": metric.value,
                 "margin": quality.margin_from_pilot,
-                "rows": len(subject.sample.labels),
+                "rows": rows,
                 "rows of clusters already seen": subject.left_out,
                 "smallest n": params.smallest_n,
                 "named": [_row(each) for each in named.figures],
@@ -153,7 +154,7 @@ class WorstSliceCheck(Check[Subject, Params]):
                     *({"slice": str(each.slice), "n": each.n} for each in named.too_small),
                     *({"slice": f"cohort {name}", "n": 0} for name in subject.unjudged),
                 ],
-                "searched": len(searched.figures),
+                "searched": _measured(searched),
                 "searched too small": len(searched.too_small),
                 "columns at a time": depth,
                 "search": [_row(each) for each in searched.figures[:_SHOWN]],
@@ -185,6 +186,14 @@ class WorstSliceCheck(Check[Subject, Params]):
             )
             for row in facts["too small"]
         ]
+        if not facts["searched"]:
+            findings.append(
+                Finding(
+                    what=f"The search measured no slice: none of {facts['searched too small']} has {facts['smallest n']} rows "
+                    "with as many elsewhere.",
+                    remedy="Label more rows.",
+                )
+            )
         findings += [
             Finding(
                 what=f"The search found {row['slice']} behind the rest: {_gap(row)}.",
@@ -234,6 +243,10 @@ def _search(subject: Subject, metric: Metric, params: Params, run: Run) -> tuple
         confidence=params.confidence_share,
     )
     return report, depth
+
+
+def _measured(report: SliceReport) -> int:
+    return sum(each.shortfall.known for each in report.figures)
 
 
 def _worst_gap(report: SliceReport, unjudged: tuple[str, ...]) -> Interval:

@@ -175,7 +175,7 @@ class CalibrationCheck(Check[Subject, Params]):
 def _scored(context: CheckContext, name: str, declined_as: Declined) -> Sample:
     source = required_source(context, name)
     rows = labelled_rows(source)
-    rows = rows.take(first_of_each(rows.clusters, rows.labels.size))
+    rows = rows.take(first_of_each(rows.clusters, rows.labels.size, seed=context.seed))
     return score_rows(endpoint_model(context, source), rows, declined_as=declined_as).sample
 
 

@@ -8,14 +8,19 @@ Algorithm of ``occlude``:
    raises the score. The mean of its absolute value is the input's weight (permutation importance, on scores).
 
 Algorithm of ``stability``:
-1. Compare two windows by the rank correlation of the weights, by how many of the heaviest inputs they share, and by how
+1. Describe two windows by the rank correlation of the weights, by how many of the heaviest inputs they share, and by how
    many of the reference's heaviest change direction: whether a higher value raises or lowers the score.
-2. Put the rows of both windows together and deal them to two windows of the same sizes again, 999 times by default: that
-   is how much these figures vary when nothing changed.
-3. An alarm is a figure beyond that, Holm-adjusted for the three figures; a low figure alone is none.
-The null is drawn from both windows together, because drawing both parts from the reference treats its noise as signal:
-with ten equal weights, 500 and 200 rows, a bootstrap of the reference alarmed at 5 % in 69 of 200 quiet windows, this
-one in 16.
+2. Take two differences for each input: of its share of the window's whole weight, and of its direction, which is the
+   covariance of its value's rank with its attribution, over the whole weight.
+3. Put the rows of both windows together and deal them to two windows of the same sizes again, 999 times by default. Each
+   difference is divided by its own spread over all deals, the real one among them, so that inputs can be compared.
+4. The largest share difference and the largest turn, each over all inputs, are compared with the largest of every deal,
+   which counts that many inputs were looked at. An alarm is one beyond that, Holm-adjusted for the two.
+The figures of 1 are not tested. They say how much two windows differ where they need to be told how little: after rows
+of two unlike windows are mixed, deals of the mixture rank inputs no better than by chance, so the more the windows
+differ the less can stand out from the deals. A difference does not have that flaw: the deals centre it on nil. As only
+shares and covariances enter, scores on another scale and inputs that are merely larger alarm less readily; a deal still
+cannot tell a model that changed from rows that changed.
 
 Rules kept here: the background is the same for both windows, or the windows are not comparable; a score that is not
 finite is refused; correlated inputs share their weight in ways that no attribution can undo.
@@ -41,7 +46,8 @@ from roadworthy.stats.sample import BoolArray, FloatArray, check_confidence
 _REPLICATES = 400
 _ENOUGH_ROWS = 2
 _ENOUGH_INPUTS = 3
-_ORDER, _OVERLAP, _DIRECTION = "rank correlation", "overlap", "direction"
+WEIGHT, DIRECTION = "weight", "direction"
+_FLAT = 1e-12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,8 +171,9 @@ class Stability:
             downwards, because resampling adds noise to both windows.
         overlap_share: of the heaviest inputs, in both windows.
         flipped_share: of the reference's heaviest inputs with a direction, those whose direction changed.
-        tests: by figure, against relabelled windows.
-        adjusted: by figure, the Holm-adjusted p-value.
+        tests: of ``WEIGHT`` and ``DIRECTION``: the largest difference over all inputs, in its spread over dealt windows.
+        adjusted: of both, the Holm-adjusted p-value.
+        furthest: of both, the input with that largest difference.
     """
 
     rank_correlation: Interval
@@ -174,9 +181,10 @@ class Stability:
     flipped_share: float
     tests: Mapping[str, PermutationTest]
     adjusted: Mapping[str, float]
+    furthest: Mapping[str, str]
 
     def alarm(self, level: float = 0.05) -> bool:
-        """Whether a figure is beyond what relabelling gives, at this level for all three together."""
+        """Whether weight or direction differs beyond what relabelling gives, at this level for both together."""
         return min(self.adjusted.values()) <= level
 
 
@@ -214,23 +222,34 @@ def stability(
         raise EmptyData("A window has fewer than two rows.", remedy="Explain more rows.")
     rows = _row_figures(reference, window)
     rng = np.random.default_rng(seed)
-    # 1. The windows as they are,  2. and dealt again.
+    # The windows as they are, and dealt again.
     total = rows.sum(axis=0)
     parts = np.stack(
         [rows[:n].sum(axis=0), *(rows[rng.permutation(n + m)[:n]].sum(axis=0) for _ in range(permutations))]
     )
-    figures = _compare(parts / n, (total - parts) / m, top)
-    # 3. Each figure turned so that larger is worse.
-    tests = {name: judge_against(float(drawn[0]), drawn[1:]) for name, drawn in figures.items()}
+    first, second = _split(parts / n), _split((total - parts) / m)
+    # 1. What is described.
+    observed, other = first.take_line(0), second.take_line(0)
+    correlation, overlap, flipped = _describe(observed, other, top)
+    # 2. to 4. What is tested.
+    tests, furthest = {}, {}
+    for name, differences in (
+        (WEIGHT, first.shares() - second.shares()),
+        (DIRECTION, first.directions() - second.directions()),
+    ):
+        sizes = _in_spreads(differences)
+        tests[name] = judge_against(float(sizes[0].max()), sizes[1:].max(axis=1))
+        furthest[name] = reference.names[int(sizes[0].argmax())]
     adjusted = holm([test.p_value for test in tests.values()])
     return Stability(
         rank_correlation=_correlation_interval(
-            np.abs(reference.values), np.abs(window.values), -tests[_ORDER].observed, rng, confidence
+            np.abs(reference.values), np.abs(window.values), correlation, rng, confidence
         ),
-        overlap_share=1 - tests[_OVERLAP].observed,
-        flipped_share=tests[_DIRECTION].observed,
+        overlap_share=overlap,
+        flipped_share=flipped,
         tests=tests,
         adjusted={name: float(p) for name, p in zip(tests, adjusted, strict=True)},
+        furthest=furthest,
     )
 
 
@@ -332,20 +351,67 @@ def _row_figures(reference: Attributions, window: Attributions) -> FloatArray:
     return np.column_stack([np.abs(values), values, ranks, ranks * values])
 
 
-def _compare(first: FloatArray, second: FloatArray, top: int) -> dict[str, FloatArray]:
-    """By figure, for b pairs of windows given by their means, shape (b, 4 k): larger is worse, shape (b,)."""
-    sizes, means, ranks, products = np.split(first, 4, axis=1)
-    other_sizes, other_means, other_ranks, other_products = np.split(second, 4, axis=1)
-    heaviest, others = _heaviest(sizes, top), _heaviest(other_sizes, top)
-    shared = (heaviest & others).sum(axis=1)
-    direction, other_direction = np.sign(products - ranks * means), np.sign(other_products - other_ranks * other_means)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Means:
+    """Means over the rows of b windows, each of shape (b, k)."""
+
+    sizes: FloatArray
+    values: FloatArray
+    ranks: FloatArray
+    products: FloatArray
+
+    def take_line(self, line: int) -> "_Means":
+        """One window, as b = 1."""
+        chosen = slice(line, line + 1)
+        return _Means(
+            sizes=self.sizes[chosen],
+            values=self.values[chosen],
+            ranks=self.ranks[chosen],
+            products=self.products[chosen],
+        )
+
+    def whole(self) -> FloatArray:
+        """All weight of a window, 1 where there is none, shape (b, 1)."""
+        total = self.sizes.sum(axis=1, keepdims=True)
+        return np.where(total > 0, total, 1.0)
+
+    def shares(self) -> FloatArray:
+        """Of the window's weight."""
+        return self.sizes / self.whole()
+
+    def covariances(self) -> FloatArray:
+        """Of rank and attribution: above 0 where a higher value raises the score."""
+        return self.products - self.ranks * self.values
+
+    def directions(self) -> FloatArray:
+        """Covariances in units of the window's weight."""
+        return self.covariances() / self.whole()
+
+
+def _split(means: FloatArray) -> _Means:
+    sizes, values, ranks, products = np.split(means, 4, axis=1)
+    return _Means(sizes=sizes, values=values, ranks=ranks, products=products)
+
+
+def _describe(reference: _Means, window: _Means, top: int) -> tuple[float, float, float]:
+    """Rank correlation, overlap and share of turned directions of one pair of windows."""
+    heaviest, others = _heaviest(reference.sizes, top), _heaviest(window.sizes, top)
+    direction, other = np.sign(reference.covariances()), np.sign(window.covariances())
     directed = heaviest & (direction != 0)
-    turned = (directed & (direction != other_direction)).sum(axis=1)
-    return {
-        _ORDER: -_rank_correlations(sizes, other_sizes),
-        _OVERLAP: 1 - shared / top,
-        _DIRECTION: turned / np.maximum(1, directed.sum(axis=1)),
-    }
+    turned = int((directed & (direction != other)).sum())
+    return (
+        float(_rank_correlations(reference.sizes, window.sizes)[0]),
+        int((heaviest & others).sum()) / top,
+        turned / max(1, int(directed.sum())),
+    )
+
+
+def _in_spreads(differences: FloatArray) -> FloatArray:
+    """Absolute differences of b deals in units of each input's spread over the deals, shape (b, k); 0 where flat."""
+    # The real deal belongs to the spread too, or it alone would be measured by others.
+    spread = np.sqrt((differences**2).mean(axis=0))
+    flat = spread <= _FLAT
+    return np.where(flat, 0.0, np.abs(differences) / np.where(flat, 1.0, spread))
 
 
 def _heaviest(sizes: FloatArray, top: int) -> BoolArray:

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from roadworthy.base.errors import EmptyData, ParameterError
 from roadworthy.measure.table import Table
-from roadworthy.stats.sample import BoolArray, FloatArray
+from roadworthy.stats.sample import BoolArray, FloatArray, IntArray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +120,23 @@ def is_missing(values: NDArray[Any]) -> BoolArray:
         # Only NaN differs from itself.
         return np.asarray([value is None or bool(value != value) for value in values], dtype=np.bool_)  # noqa: PLR0124 - the test for NaN among objects
     return np.zeros(values.shape, dtype=np.bool_)
+
+
+def one_of_each(clusters: NDArray[Any], rng: np.random.Generator) -> IntArray:
+    """The numbers of one row of each cluster, ascending, drawn so that the order of rows has no say.
+
+    A row without a cluster is one of its own: nothing says that it belongs to another.
+
+    Args:
+        clusters: of each row, shape (n,).
+        rng: where the draw comes from.
+    """
+    missing = is_missing(clusters)
+    order = rng.permutation(clusters.size)
+    alone = order[missing[order]]
+    rest = order[~missing[order]]
+    first = np.unique(clusters[rest].astype(np.str_), return_index=True)[1]
+    return np.sort(np.concatenate([alone, rest[first]])).astype(np.intp)
 
 
 def names_per_row(values: ArrayLike, inputs: Inputs) -> NDArray[np.str_]:

@@ -4,7 +4,8 @@ If site, scanner, batch or time can be read off the inputs, a model can use it i
 harm: ``leave_out`` and ``counterfactual`` say whether a model does so.
 
 Algorithm of ``predictable``:
-1. Set aside, and name, the groups with fewer than ten rows.
+1. Where rows share clusters, such as patients, keep one of each, drawn by the seed: else patients are recognised, and
+   their sites with them, and no order of the site names within folds tells that apart from sites. Set aside, and name, the groups with fewer than ten rows.
 2. Turn the inputs into features without looking at the groups (``design``); missingness counts as an input.
 3. Deal the rows to stratified folds and fit one ridge regression for each group against the others.
 4. Average each group's AUC over folds, and the groups' AUCs over groups (macro).
@@ -30,7 +31,8 @@ from roadworthy.base.errors import ParameterError
 from roadworthy.base.interval import Interval, unknown
 from roadworthy.measure.probing.design import Design, FoldFit, fit_folds, make_design, out_of_fold
 from roadworthy.measure.probing.folds import ENOUGH_A_FOLD, FOLDS, deal, mean_auc
-from roadworthy.measure.probing.inputs import Inputs, names_per_row
+from roadworthy.measure.probing.inputs import Inputs, names_per_row, one_of_each
+from roadworthy.stats.multiplicity import simultaneous_confidence
 from roadworthy.stats.permutation import PermutationTest, column_aucs, judge_against, orders_within
 from roadworthy.stats.sample import FloatArray, IntArray
 
@@ -45,7 +47,8 @@ class Carrier:
 
     Attributes:
         source: an input, or ``<input> (missing)`` for where it is null.
-        alone: the AUC of this source alone.
+        alone: the AUC of this source alone, at the level at which the intervals of all sources hold together, because
+            the strongest of many is picked out.
         lost_without: by how much the AUC of all sources falls without it; near 0 when others say the same.
     """
 
@@ -64,7 +67,7 @@ class Predictability:
         groups: the AUC of each usable group against the others, by name; one entry when there are two.
         too_small: groups with too few rows to be asked about, with their row counts.
         rows_used: of how many rows; fewer than ``rows_given`` when a sample was drawn.
-        rows_given: rows in groups that are large enough.
+        rows_given: rows, one a cluster, in groups that are large enough.
         carriers: by source, the strongest alone first.
     """
 
@@ -82,7 +85,13 @@ class Predictability:
 
 
 def predictable(
-    inputs: Inputs, groups: ArrayLike, *, seed: int, permutations: int = 199, confidence: float = 0.95
+    inputs: Inputs,
+    groups: ArrayLike,
+    *,
+    seed: int,
+    clusters: ArrayLike | None = None,
+    permutations: int = 199,
+    confidence: float = 0.95,
 ) -> Predictability:
     """Predict site, scanner or batch from what the model reads.
 
@@ -90,8 +99,10 @@ def predictable(
         inputs: what the model reads, n rows.
         groups: the name of each row's group, shape (n,).
         seed: of sample, folds and permutations.
+        clusters: the patient or other unit of each row, shape (n,), nulls apart from each other; None when rows are
+            independent.
         permutations: how many orders to draw; the smallest possible p-value is 1 / (1 + permutations).
-        confidence: two-sided level in (0, 1), for each interval on its own.
+        confidence: two-sided level in (0, 1), for the whole and for each group on its own.
 
     Raises:
         ParameterError: lengths that differ, or no permutation (RW-114).
@@ -99,6 +110,14 @@ def predictable(
     if permutations < 1:
         raise ParameterError("No permutation was asked for.", remedy="Draw at least one; 199 tell 1 % from 5 %.")
     names = names_per_row(groups, inputs)
+    rng = np.random.default_rng(seed)
+    if clusters is not None:
+        # 1. One row a cluster.
+        units = np.asarray(clusters)
+        if units.shape != names.shape:
+            raise ParameterError(f"{units.size} clusters do not fit {names.size} rows.", remedy="Give one a row.")
+        kept = one_of_each(units, rng)
+        inputs, names = inputs.take(kept), names[kept]
     # 1. Groups large enough for every fold.
     found, counts = np.unique(names, return_counts=True)
     small = counts < FOLDS * ENOUGH_A_FOLD
@@ -115,7 +134,6 @@ def predictable(
             rows_given=int(usable.size),
             carriers=(),
         )
-    rng = np.random.default_rng(seed)
     rows = _sampled(usable, names, rng)
     names = names[rows]
     # 2. Features,  3. folds and one question for each group.
@@ -140,7 +158,13 @@ def predictable(
 
 
 def predictable_time(
-    inputs: Inputs, times: ArrayLike, *, seed: int, permutations: int = 199, confidence: float = 0.95
+    inputs: Inputs,
+    times: ArrayLike,
+    *,
+    seed: int,
+    clusters: ArrayLike | None = None,
+    permutations: int = 199,
+    confidence: float = 0.95,
 ) -> Predictability:
     """Predict whether a row was taken late, that is after the median instant, from what the model reads.
 
@@ -148,6 +172,7 @@ def predictable_time(
         inputs: what the model reads, n rows.
         times: when each row was taken: numbers or numpy instants, shape (n,).
         seed: of sample, folds and permutations.
+        clusters: as for ``predictable``; the median is that of all rows.
         permutations: how many orders to draw.
         confidence: two-sided level in (0, 1).
 
@@ -166,7 +191,7 @@ def predictable_time(
         raise ParameterError("A row has no time.", remedy="Drop rows without a time before asking about time.")
     late = numbers > np.median(numbers) if numbers.size else np.zeros(0, dtype=np.bool_)
     named = np.where(late, LATE, EARLY)
-    return predictable(inputs, named, seed=seed, permutations=permutations, confidence=confidence)
+    return predictable(inputs, named, seed=seed, clusters=clusters, permutations=permutations, confidence=confidence)
 
 
 def _sampled(usable: IntArray, names: NDArray[np.str_], rng: np.random.Generator) -> IntArray:
@@ -230,8 +255,9 @@ def _carriers(
 ) -> tuple[Carrier, ...]:
     # 6. Each source alone, and all the others without it.
     carriers = []
+    level = simultaneous_confidence(auc.confidence, max(1, len(design.names)))
     for source in design.names:
-        alone = _macro(_areas(fit_folds(design.alone(source), fold), targets, fold, auc.confidence), auc.confidence)
+        alone = _macro(_areas(fit_folds(design.alone(source), fold), targets, fold, level), level)
         others = out_of_fold(fits, targets, design.resting_on(source))
         lost = auc.estimate - float(_mean_areas(targets, others, fold).mean())
         carriers.append(Carrier(source=source, alone=alone, lost_without=lost))

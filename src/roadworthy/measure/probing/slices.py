@@ -211,7 +211,7 @@ def measure_slices(
     if sample.clusters is not None and np.unique(sample.clusters).size < sample.clusters.size:
         raise ParameterError(
             "Slices need independent rows, and clusters of this sample repeat.",
-            remedy="Keep one row of each cluster, for example a patient's first.",
+            remedy="Keep one row of each cluster, drawn at random.",
         )
     if sample.labels.shape != (columns.row_count,) or sample.scores.shape != sample.labels.shape:
         raise ParameterError(
