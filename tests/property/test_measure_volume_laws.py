@@ -157,14 +157,19 @@ def test_the_grid_finds_the_cell_of_a_binary_search(values, edges) -> None:
 
 @settings(max_examples=100, deadline=None)
 @given(values=st.lists(st.floats(-1e9, 1e9), min_size=1, max_size=200), cells=st.integers(2, 70))
-def test_fitted_edges_are_observed_values_above_the_smallest(values, cells) -> None:
-    """Ties stay in one cell, no cell below the first edge is empty, and there are never too many."""
+def test_fitted_edges_keep_ties_together(values, cells) -> None:
+    """Never too many, always rising, and equal values share a cell by themselves when there are few of them."""
     numbers = np.array(values)
     edges = edges_at_quantiles(numbers, cells)
-    assert set(edges) <= set((numbers + 0.0).tolist())
-    assert all(edge > min(values) for edge in edges)
-    assert len(edges) <= max(cells - 1, 0)
+    distinct = set((numbers + 0.0).tolist())
+    assert 1 <= len(edges) <= max(cells - 1, 2)
     assert list(edges) == sorted(set(edges))
+    assert set(edges[:-1]) <= distinct
+    if len(distinct) <= max(cells - 2, 1):
+        found = CellFinder(edges).find(np.array(sorted(distinct)))
+        assert found.tolist() == list(range(1, len(distinct) + 1))
+        beyond = np.array([math.nextafter(min(distinct), -math.inf), math.nextafter(max(distinct), math.inf)])
+        assert CellFinder(edges).find(beyond).tolist() == [0, len(distinct) + 1]
 
 
 def test_moments_are_the_exact_sums_of_rounded_values() -> None:

@@ -14,11 +14,13 @@ Rules kept here:
 """
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import ClassVar, TypeAlias
 
 from roadworthy.base.errors import ParameterError
+from roadworthy.measure.rule import NONE_ALLOWED, Dimension, Limits, Rule, Severity, Value
+from roadworthy.measure.rule import Kind as RuleKind
 
 Whole: TypeAlias = int | None
 Result: TypeAlias = tuple[Whole, ...]
@@ -27,6 +29,14 @@ FAR = 2**43
 """Units from the centre beyond which ``Moments`` counts a value apart, so that a square fits 64 bits after scaling."""
 SQUARE_SHIFT = 24
 """``Moments`` keeps squares in units of ``unit**2 * 2**SQUARE_SHIFT``."""
+ROW_KINDS = frozenset(
+    {
+        RuleKind.NULL, RuleKind.MISSING_TEXT, RuleKind.TYPE, RuleKind.RANGE, RuleKind.SET, RuleKind.PATTERN,
+        RuleKind.LENGTH, RuleKind.ENCODING, RuleKind.SENTINEL, RuleKind.UNIT, RuleKind.AGE, RuleKind.LATENESS,
+        RuleKind.COMPARISON,
+    }
+)  # fmt: skip
+"""The rules of a contract that can be told from a row alone."""
 
 
 class Accumulator(ABC):
@@ -236,6 +246,73 @@ class LabelledCells(Accumulator):
     def empty(self) -> Result:
         """Three zeros for each cell."""
         return (0,) * (3 * (len(self.edges) + 1))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Broken(Accumulator):
+    """(bad rows,): the rows that break a rule of a contract.
+
+    The rule is kept as what makes a row bad and no more: its id, line, bound and wording are taken off. So rules that
+    ask the same of a row are counted once, and rewording a contract does not part its states.
+
+    Attributes:
+        rule: of one of ``ROW_KINDS``.
+        at_us: the instant that ages are counted to, in microseconds since 1970; 0 for a rule without an age, so that
+            the states of different instants join.
+    """
+
+    kind: ClassVar[str] = "broken"
+    rule: Rule
+    at_us: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse a rule that one row cannot answer (RW-114), and take off what does not make a row bad."""
+        if self.rule.kind not in ROW_KINDS:
+            raise ParameterError(
+                f"The rule {self.rule.rule_id} ({self.rule.kind.value}) cannot be told from a row alone.",
+                remedy="Count duplicates and references by the grouping queries.",
+            )
+        object.__setattr__(self, "rule", _bare(self.rule))
+        if self.rule.kind is not RuleKind.AGE:
+            object.__setattr__(self, "at_us", 0)
+
+    def columns(self) -> tuple[str, ...]:
+        """The columns of the rule."""
+        return self.rule.columns
+
+    @property
+    def empty(self) -> Result:
+        """(0,)."""
+        return (0,)
+
+
+def _bare(rule: Rule) -> Rule:
+    limits, comparison = rule.limits, rule.comparison
+    return replace(
+        rule,
+        rule_id="",
+        dimension=Dimension.VALIDITY,
+        bound=NONE_ALLOWED,
+        line=0,
+        severity=Severity.WARNING,
+        under="",
+        description="",
+        values=tuple(_plain(value) for value in rule.values),
+        limits=None if limits is None else _plain_limits(limits),
+        comparison=None if comparison is None else replace(comparison, source=""),
+    )
+
+
+def _plain(value: Value) -> Value:
+    # Python holds 1, 1.0 and True for equal; a rule looks for the first two among numbers, for the last among texts.
+    if isinstance(value, bool):
+        return str(value).lower()
+    return float(value) if isinstance(value, int) else value
+
+
+def _plain_limits(limits: Limits) -> Limits:
+    lower, upper = (end if end is None or isinstance(end, str) else float(end) for end in (limits.lower, limits.upper))
+    return replace(limits, lower=lower, upper=upper)
 
 
 def check_edges(column: str, edges: tuple[float, ...]) -> None:

@@ -8,7 +8,7 @@ Algorithm of ``fit``:
    Parquet table only some row groups are read, evenly spread over it; one with fewer rows than ``READ_ROWS`` gives the
    same sample in every format.
 2. A number or instant gets the edges at its quantiles, each an observed value, so that ties stay in one cell. A column
-   of few distinct values gets a cell for each, one below and one above.
+   of few distinct values gets a cell for each. Either way one cell lies below all of them and one above.
 3. Its centre is the median; its unit is 2**-24 of the spread (interquartile range, else the range, else 1).
 4. A text gets its most frequent values.
 """
@@ -34,8 +34,8 @@ from roadworthy.measure.volume.compile.numpy_numbers import doubles_with_gaps
 from roadworthy.measure.volume.plan import ColumnKind, Kind
 from roadworthy.measure.volume.row_groups import Run, batches_of, opened, readable, runs_of
 
-SAMPLE_ROWS = 1 << 15
-"""Edges need no more: each of 64 cells holds about 500 rows of the sample, and all rows are counted afterwards."""
+SAMPLE_ROWS = 1 << 14
+"""Edges need no more: each of 64 cells holds about 250 rows of the sample, and all rows are counted afterwards."""
 READ_ROWS = 1 << 20
 """A Parquet table of more rows is sampled from some of its row groups only."""
 CELLS = 64
@@ -164,9 +164,12 @@ def _edges(ordered: FloatArray, cells: int) -> tuple[float, ...]:
     distinct = ordered[starts] + 0.0
     if distinct.size <= max(cells - 2, 1):
         return tuple(np.unique([*distinct, np.nextafter(distinct[-1], np.inf)]).tolist())
-    # 2. The observed value at which each share of the rows is reached, never the smallest.
-    wanted = np.ceil(np.arange(1, cells) * (ordered.size / cells)).astype(np.intp) - 1
-    return tuple(np.unique(np.maximum(ordered[wanted] + 0.0, distinct[1])).tolist())
+    # 2. The observed value at which each share of the rows is reached, never the smallest; the cells beyond the smallest
+    #    and the largest stay nearly empty until something moves there.
+    inner = max(cells - 2, 1)
+    wanted = np.ceil(np.arange(1, inner) * (ordered.size / inner)).astype(np.intp) - 1
+    quantiles = np.maximum(ordered[wanted] + 0.0, distinct[1])
+    return tuple(np.unique([distinct[0], *quantiles, np.nextafter(distinct[-1], np.inf)]).tolist())
 
 
 def _fitted(item: ColumnKind, sample: _Sample, cells: int) -> NumberReference | ValueReference:

@@ -9,7 +9,7 @@ from roadworthy.measure.volume.state import State
 
 
 def scan(plan: Plan, table: Table, *, threads: int = 2) -> State:
-    """The state of a table; Parquet is read without a database, a row group a thread.
+    """The state of a table; Parquet is read without a database, by several threads.
 
     Raises:
         UnreadableData: a file is broken or changed while it was read (RW-103).
