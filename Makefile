@@ -39,14 +39,15 @@ $(STAMP) $(FULL_STAMP):
 demo: $(STAMP) ## inspect a real pilot from end to end; everything it makes lies under build/demo
 	$(BIN)/roadworthy demo --dir build/demo
 
-# Tests that measure time run after the others: a neighbour would show in their figures.
+# Tests that measure time run after the others: a neighbour would show in their figures. Only their files are collected
+# again; .ci/run asks for every test that is marked so, wherever it stands.
 test: $(STAMP) ## the default tests under coverage, outbound connections refused; make check runs those of the house
 	@mkdir -p build
 	@$(BIN)/coverage erase
 	$(BIN)/python -m coverage run -p -m pytest --ignore=tests/house --record=build/tests.json \
 	  -n $(TEST_PROCESSES) --dist worksteal -m "not (alone or $(ELSEWHERE))"
 	$(BIN)/python -m coverage run -p -m pytest --ignore=tests/house --record=build/alone.json \
-	  -m "alone and not ($(ELSEWHERE))"
+	  -m "alone and not ($(ELSEWHERE))" $$(grep -rl --include='test_*.py' 'mark\.alone' tests)
 	@$(BIN)/coverage combine --quiet
 	$(BIN)/python -m coverage json --quiet -o build/coverage.json
 	$(BIN)/python tools/coverage_gates.py build/coverage.json
