@@ -4,7 +4,9 @@ Rules kept here:
 1. An alarm says that the effect exceeds its tolerance, not that there is an effect: the lower bound of the severity
    lies above the tolerance. With enough rows any effect is visible, so a test of "no effect" would alarm for ever.
 2. Three answers. WITHIN needs its own proof, an upper bound at or below the tolerance; everything else is CANNOT_TELL
-   and comes with the rows that would tell. A gate never reads CANNOT_TELL as a pass.
+   and comes with the rows that would tell. A gate never reads CANNOT_TELL as a pass. An alarm may rest on merged cells,
+   since merging makes no difference; WITHIN may not, since merging hides some, so its bound is that of the cells as
+   they are wherever that is the higher one.
 3. One number sets the error: at most one false alarm in ``windows`` windows. A window in which no column exceeds its
    tolerance then alarms with a chance of at most 1 / windows, whatever the number of columns. The expected number of
    false alarms adds up over windows even though all share one reference; that they share it makes false alarms come in
@@ -28,7 +30,7 @@ from roadworthy.base.interval import Interval
 from roadworthy.stats.cells import EXPECTED_ROWS_OF_ALARM, CellCounts, Columns, columns_of
 from roadworthy.stats.distances import Distance
 from roadworthy.stats.divergences import HALVINGS, Divergence
-from roadworthy.stats.drift import LAWS, LEAST_ROWS, Effect, Measured, intervals, measured
+from roadworthy.stats.drift import LAWS, LEAST_ROWS, Effect, Measured, measured, unhidden
 from roadworthy.stats.multiplicity import benjamini_hochberg, benjamini_yekutieli, holm
 from roadworthy.stats.one_cell import one_cell_rows, one_cell_severity
 from roadworthy.stats.sample import FloatArray, check_confidence
@@ -122,7 +124,8 @@ class Judgement:
 
     Attributes:
         alarm: the answer.
-        severity: effect with interval; unknown where the counts cannot tell.
+        severity: effect with interval; unknown where the counts cannot tell. Estimate and lower end speak of merged
+            cells, the upper end of the cells as they are where that is higher.
         p_value: chance of so large a value, were the effect exactly the tolerance; NaN where the counts cannot tell.
         adjusted_p_value: the same over all columns that could be tested; EXCEEDS means at most the rule's alpha.
         rows_needed: what would tell, when the answer is CANNOT_TELL; None otherwise, and where more rows would not
@@ -139,8 +142,10 @@ class Judgement:
 def judge_columns(rule: AlertRule, counts: Sequence[CellCounts]) -> tuple[Judgement, ...]:
     """Judge all columns of one window against their reference, in the given order.
 
-    1. Measure the effect, with interval, and the p-value of "at most the tolerance". Where nearly all rows of both lie in
-       one cell there is no p-value, and the interval rests on the share outside it (``one_cell``).
+    1. Measure the effect, with interval, and the p-value of "at most the tolerance". The upper end is the higher one of
+       merged cells and of the cells as they are: rare categories that exchange their shares cancel out within a merged
+       cell. Where nearly all rows of both lie in one cell there is no p-value, and the interval rests on the share
+       outside it (``one_cell``).
     2. Adjust the p-values over the columns that could be measured.
     3. EXCEEDS at an adjusted p-value up to alpha, WITHIN at an upper bound up to the tolerance, else CANNOT_TELL.
 
@@ -192,10 +197,14 @@ def _rows_needed(rule: AlertRule, effects: Measured, columns: Columns) -> Sequen
             law = LAWS[rule.effect](columns)
             assert isinstance(law, Distance)
             noise = _noise_for_distance(law, columns, rule, error)
+        merged_within = effects.law.upper((1 - rule.confidence) / 2) <= rule.tolerance
     plans: list[RowsNeeded | None] = []
     for each, able in enumerate(effects.able):
         if not able:
             plans.append(_least(rule, columns, each))
+            continue
+        if merged_within[each] and 2 / noise[each] <= min(columns.reference_rows[each], columns.current_rows[each]):
+            plans.append(_until_nothing_is_merged(columns, each))
             continue
         left = float(noise[each]) - 1 / float(columns.reference_rows[each])
         current = max(math.ceil(1 / left), LEAST_ROWS) if left > 0 else None
@@ -210,7 +219,7 @@ def _settled(rule: AlertRule, effects: Measured, columns: Columns) -> list[Inter
         severity
         if effects.able[each] or not enough[each]
         else one_cell_severity(rule.effect, _one(columns, each), rule.confidence)
-        for each, severity in enumerate(intervals(effects, rule.confidence))
+        for each, severity in enumerate(unhidden(rule.effect, effects, columns, rule.confidence))
     ]
 
 
@@ -221,6 +230,13 @@ def _least(rule: AlertRule, columns: Columns, each: int) -> RowsNeeded | None:
         return RowsNeeded(current=LEAST_ROWS if reference >= LEAST_ROWS else None, each=LEAST_ROWS)
     plan = one_cell_rows(rule.effect, _one(columns, each), rule.tolerance, rule.confidence)
     return None if plan is None else RowsNeeded(current=plan[0], each=plan[1])
+
+
+def _until_nothing_is_merged(columns: Columns, each: int) -> RowsNeeded:
+    """Where there are rows enough for the laws, and only the thin cells speak against WITHIN: rows that fill them."""
+    pooled = columns.reference[each] + columns.current[each]
+    rows = math.ceil(EXPECTED_ROWS_OF_ALARM * pooled.sum() / pooled[pooled > 0].min())
+    return RowsNeeded(current=rows if columns.reference_rows[each] >= rows else None, each=rows)
 
 
 def _one(columns: Columns, each: int) -> Columns:

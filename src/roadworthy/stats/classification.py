@@ -4,15 +4,14 @@ A row is decided positive when its score is at or above the threshold. A score t
 every figure is then unknown.
 """
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import t as student
 
 from roadworthy.base.interval import Interval, unknown
-from roadworthy.stats.proportions import clopper_pearson, wilson
+from roadworthy.stats.means import UNIT, mean_interval
+from roadworthy.stats.proportions import wilson
 from roadworthy.stats.sample import check_confidence, scored
 
 _ENOUGH_FOR_A_SPREAD = 2
@@ -78,8 +77,8 @@ def confusion(labels: ArrayLike, scores: ArrayLike, threshold: float = 0.5) -> C
 def brier(labels: ArrayLike, probabilities: ArrayLike, confidence: float = 0.95) -> Interval:
     """Mean squared error of probabilities in [0, 1], lower is better (Brier, Monthly Weather Review 78, 1950).
 
-    The interval is Student's on the row losses, cut to [0, 1]. A rare outcome that happens not to occur makes the losses
-    look alike, so the upper end is never below that of ``n`` trials without an event.
+    The interval is that of ``mean_interval`` on the row losses, which lie in [0, 1]: a rare outcome makes a few large
+    losses among many small ones, whose mean Student's interval would call too good in twice the promised share of cases.
 
     Returns:
         The interval; unknown below two rows, or when a value is not a probability.
@@ -93,11 +92,4 @@ def brier(labels: ArrayLike, probabilities: ArrayLike, confidence: float = 0.95)
     # Written so that NaN fails too.
     if n < _ENOUGH_FOR_A_SPREAD or not ((values >= 0) & (values <= 1)).all():
         return unknown(n)
-    losses = (values - positive) ** 2
-    mean = float(losses.mean())
-    error = float(losses.std(ddof=1)) / math.sqrt(n)
-    half = float(student.ppf(0.5 + confidence / 2, n - 1)) * error
-    unseen = mean + (1 - mean) * clopper_pearson(0, n, confidence).upper
-    return Interval(
-        estimate=mean, lower=max(0.0, mean - half), upper=min(1.0, max(mean + half, unseen)), n=n, confidence=confidence
-    )
+    return mean_interval((values - positive) ** 2, confidence=confidence, within=UNIT)

@@ -5,11 +5,14 @@ Rules kept here:
    products, and a sample of 100 rows on 20 cells shows a PSI above 0.1 when nothing moved.
 2. Thin cells are merged first where the effect is a sum over cells (PSI, Jensen-Shannon, total variation); see
    ``cells``.
-   KS and Wasserstein add cells up along the scale and need no merging.
+   KS and Wasserstein add cells up along the scale and need no merging. Merging makes no difference but hides some: rare
+   categories that exchange their shares cancel out. So estimate and lower end speak of merged cells, and the upper end
+   is the higher one of theirs and of the cells as they are.
 3. What cannot be told is NaN in all three numbers: a sample below ``LEAST_ROWS``, one cell only, a scale without unit.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -99,7 +102,8 @@ def severity(
         ParameterError: the counts, edges or level make no sense (RW-114).
     """
     counts = CellCounts(reference=reference, current=current, ordered=ordered, edges=edges)
-    return intervals(measured(effect, columns_of([counts])), confidence)[0]
+    columns = columns_of([counts])
+    return unhidden(effect, measured(effect, columns), columns, confidence)[0]
 
 
 def measured(effect: Effect, columns: Columns, expected_rows: float = EXPECTED_ROWS_OF_MANY) -> Measured:
@@ -117,8 +121,30 @@ def measured(effect: Effect, columns: Columns, expected_rows: float = EXPECTED_R
     return Measured(law, (rows >= LEAST_ROWS) & (columns.filled > 1) & np.isfinite(law.value), columns)
 
 
+def unhidden(effect: Effect, effects: Measured, columns: Columns, confidence: float) -> list[Interval]:
+    """The interval of each column, its upper end raised to the one of the cells as they are (rule 2).
+
+    Args:
+        effect: what was measured.
+        effects: the measurement, on merged cells where the effect asks for it.
+        columns: the counts that it was made from, before merging.
+        confidence: two-sided level in (0, 1).
+
+    Raises:
+        ParameterError: the level is outside (0, 1) (RW-114).
+    """
+    coarse = intervals(effects, confidence)
+    if effect not in ON_MERGED_CELLS:
+        return coarse
+    fine = intervals(measured(effect, columns, expected_rows=0.0), confidence)
+    # NaN wins: without a bound for the cells as they are there is none.
+    return [
+        replace(one, upper=float(np.maximum(one.upper, each.upper))) for one, each in zip(coarse, fine, strict=True)
+    ]
+
+
 def intervals(effects: Measured, confidence: float) -> list[Interval]:
-    """The interval of each column.
+    """The interval of each column on the cells as measured, merged or not.
 
     Raises:
         ParameterError: the level is outside (0, 1) (RW-114).

@@ -60,6 +60,42 @@ def test_kappa_interval_covers() -> None:
     assert 0.92 <= hits / 400 <= 0.98
 
 
+@pytest.mark.parametrize(("prevalence", "found", "left", "n"), [(0.5, 0.95, 0.98, 100), (0.1, 0.7, 0.98, 100)])
+def test_the_lower_end_is_not_too_good(prevalence: float, found: float, left: float, n: int) -> None:
+    """High agreement, and a rare class: a symmetric interval starts above the truth in 7 to 10 of 100 samples."""
+    rng = np.random.default_rng(7)
+    first = rng.random((500, n)) < prevalence
+    second = rng.random((500, n)) < np.where(first, found, 1 - left)
+    marked = prevalence * found + (1 - prevalence) * (1 - left)
+    chance = prevalence * marked + (1 - prevalence) * (1 - marked)
+    truth = (prevalence * found + (1 - prevalence) * left - chance) / (1 - chance)
+    high = sum(cohens_kappa(one, two).lower > truth for one, two in zip(first, second, strict=True))
+    assert high / 500 <= 0.04
+
+
+def test_few_clusters_are_not_too_good() -> None:
+    """Ten documents of ten units, the judge poor on some: the percentile alone starts above the truth in 18 of 100."""
+    rng = np.random.default_rng(8)
+    clusters = np.repeat(np.arange(10), 10)
+    high = 0
+    for seed in range(25):
+        first = rng.random(100) < 0.5
+        wrong = rng.random(100) < np.where(rng.random(10) < 0.1, 0.4, 0.055)[clusters]
+        # Even margins make chance agreement one half, and 1 - kappa twice the share of wrong judgements.
+        truth = 1 - 2 * (0.1 * 0.4 + 0.9 * 0.055)
+        high += cohens_kappa(first, first ^ wrong, clusters=clusters, seed=seed).lower > truth
+    assert high / 25 <= 0.05
+
+
+def test_a_constant_judge_is_unknown() -> None:
+    """A judge who says the same of everything has a kappa of 0 by arithmetic, not by measurement."""
+    other = np.arange(30) % 3 == 0
+    for one, two in ((np.zeros(30), other), (other, np.ones(30))):
+        assert not cohens_kappa(one, two).known
+        assert not cohens_kappa(one, two, clusters=np.arange(30) // 2).known
+    assert not cohens_kappa([1, 0, 1], [1, 0, 0], clusters=[4, 4, 4]).known
+
+
 def test_full_agreement_is_not_certainty_and_one_value_says_nothing() -> None:
     """Forty units without a disagreement leave room below one; a single category is unknown."""
     values = np.arange(40) % 2

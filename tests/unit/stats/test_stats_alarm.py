@@ -178,6 +178,44 @@ def test_plan_says_when_the_reference_is_too_small() -> None:
     assert large is not None and large.current is not None and small.each / 3 < large.current < small.each
 
 
+def _thin(rng: np.random.Generator, n: int, rare: int, *, moved: bool) -> CellCounts:
+    weights = np.where(np.arange(rare) % 2 == 0, 1.8, 0.2) if moved else np.ones(rare)
+    return CellCounts(
+        reference=rng.multinomial(n, np.concatenate(([0.6], np.full(rare, 0.4 / rare)))),
+        current=rng.multinomial(n, np.concatenate(([0.6], 0.4 * weights / weights.sum()))),
+    )
+
+
+@pytest.mark.parametrize(
+    ("effect", "tolerance"), [(Effect.PSI, 0.02), (Effect.JENSEN_SHANNON, 0.02), (Effect.TOTAL_VARIATION, 0.02)]
+)
+def test_rare_values_that_exchange_their_shares_are_never_within(effect: Effect, tolerance: float) -> None:
+    """A true PSI of 0.35 lies wholly among cells that merge; the merged cells alone would say WITHIN."""
+    rng = np.random.default_rng(11)
+    rule = AlertRule(effect=effect, tolerance=tolerance)
+    judged = judge_columns(rule, [_thin(rng, 2_000, 100, moved=True) for _ in range(50)])
+    assert all(each.alarm is not Alarm.WITHIN for each in judged)
+    assert all(each.severity.upper > tolerance for each in judged)
+
+
+def test_rows_enough_for_the_laws_are_not_asked_for_when_thin_cells_hide() -> None:
+    """The plan is never fewer rows than there are; with the planned ones nothing merges and the difference is found."""
+    rng = np.random.default_rng(12)
+    rule = AlertRule(effect=Effect.PSI, tolerance=0.1)
+    judged = judge_columns(rule, [_thin(rng, 2_000, 100, moved=True)])[0]
+    assert judged.rows_needed is not None and judged.rows_needed.each > 2_000
+    assert judged.rows_needed.current is None
+    large = judge_columns(rule, [_thin(rng, judged.rows_needed.each, 100, moved=True)])[0]
+    assert large.alarm is Alarm.EXCEEDS
+
+
+def test_thin_cells_that_do_not_move_are_within_once_they_are_filled() -> None:
+    """The stricter bound costs rows, not the answer: 20,000 rows over 100 rare values that stay."""
+    rng = np.random.default_rng(13)
+    judged = judge_columns(AlertRule(effect=Effect.PSI, tolerance=0.1), [_thin(rng, 20_000, 100, moved=False)])[0]
+    assert judged.alarm is Alarm.WITHIN
+
+
 @pytest.mark.parametrize(("tolerance", "windows"), [(0.0, 100), (float("nan"), 100), (0.02, 1)])
 def test_rules_without_meaning_are_refused(tolerance: float, windows: int) -> None:
     """No tolerance, or a false alarm in every window."""

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy.stats import binom
 from sklearn.metrics import accuracy_score, brier_score_loss, confusion_matrix, precision_score, recall_score
 
 from roadworthy.stats.classification import brier, confusion
@@ -58,6 +59,19 @@ def test_brier_equals_sklearn_and_covers() -> None:
         # E[p (1 - p)] = 1 / 6 for uniform risks.
         hits += interval.lower <= 1 / 6 <= interval.upper
     assert 0.93 <= hits / 1_000 <= 0.97
+
+
+@pytest.mark.parametrize(("forecast", "risk", "n"), [(0.05, 0.05, 300), (0.02, 0.02, 300), (0.001, 0.02, 300)])
+def test_brier_of_a_rare_outcome_is_not_too_good(forecast: float, risk: float, n: int) -> None:
+    """Summed over all numbers of events: Student's upper end lies below the truth in 6 of 100 samples."""
+    truth = risk * (1 - forecast) ** 2 + (1 - risk) * forecast**2
+    events = np.arange(int(n * risk * 6))
+    too_good = sum(
+        binom.pmf(each, n, risk)
+        for each in events
+        if brier(np.repeat([1, 0], [each, n - each]), np.full(n, forecast)).upper < truth
+    )
+    assert too_good <= 0.03
 
 
 def test_brier_corners() -> None:

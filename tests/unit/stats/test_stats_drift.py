@@ -8,7 +8,7 @@ from scipy.stats import norm
 from roadworthy.base.errors import ParameterError
 from roadworthy.stats.cells import CellCounts, Columns, columns_of
 from roadworthy.stats.divergences import Divergence
-from roadworthy.stats.drift import LAWS, LEAST_ROWS, Effect, measured, severity
+from roadworthy.stats.drift import LAWS, LEAST_ROWS, Effect, intervals, measured, severity
 
 EDGES = norm.ppf(np.arange(1, 20) / 20)
 
@@ -100,6 +100,22 @@ def test_too_few_rows_are_unknown(effect: Effect, rows: int, new: int) -> None:
     """Empty or small samples: three NaN and the number of rows, never a pass."""
     interval = _severity(effect, _even(rows), _even(new))
     assert not interval.known and np.isnan(interval.estimate) and interval.n == min(rows, new) // 20 * 20
+
+
+@pytest.mark.parametrize("effect", [Effect.PSI, Effect.JENSEN_SHANNON, Effect.TOTAL_VARIATION])
+def test_the_upper_end_speaks_of_the_cells_as_they_are(effect: Effect) -> None:
+    """Pairs of rare cells exchange their rows: nothing of it is left on merged cells, all of it in the upper end."""
+    reference, current = [1_000] + [9, 1] * 50, [1_000] + [1, 9] * 50
+    p, q = np.array(reference) / 1_500, np.array(current) / 1_500
+    truth = {
+        Effect.PSI: ((p - q) * np.log(p / q)).sum(),
+        Effect.JENSEN_SHANNON: jensenshannon(p, q, base=2) ** 2,
+        Effect.TOTAL_VARIATION: np.abs(p - q).sum() / 2,
+    }[effect]
+    interval = severity(effect, reference, current)
+    (merged,) = intervals(measured(effect, columns_of([CellCounts(reference=reference, current=current)])), 0.95)
+    assert interval.lower == merged.lower == 0.0
+    assert merged.upper < 0.3 * truth < 0.8 * truth < interval.upper
 
 
 def test_one_cell_is_unknown() -> None:

@@ -4,10 +4,10 @@ import math
 
 import numpy as np
 import pytest
-from scipy.stats import t, ttest_1samp
+from scipy.stats import binom, t, ttest_1samp
 
 from roadworthy.base.errors import ParameterError
-from roadworthy.stats.means import UNIT, Range, mean_interval, share_interval
+from roadworthy.stats.means import UNIT, Range, effective_clusters, mean_interval, share_interval
 from roadworthy.stats.proportions import clopper_pearson
 
 
@@ -65,6 +65,44 @@ def test_share_without_repeats_is_clopper_pearson_and_clusters_only_widen() -> N
     alternating = np.tile([0, 1], 30)
     wider = share_interval(alternating, np.repeat(np.arange(30), 2))
     assert wider.upper - wider.lower >= clopper_pearson(30, 60).upper - clopper_pearson(30, 60).lower
+
+
+@pytest.mark.parametrize(("n", "share"), [(50, 0.9), (100, 0.9), (200, 0.95)])
+def test_a_mean_near_the_end_of_its_range_is_not_too_good(n: int, share: float) -> None:
+    """Values of 0 and 1, summed over all outcomes: Student's lower end lies above the truth in 4 to 7 of 100."""
+    bounds = [mean_interval(np.repeat([1.0, 0.0], [hits, n - hits]), within=UNIT) for hits in range(n + 1)]
+    chances = binom.pmf(np.arange(n + 1), n, share)
+    assert sum(chance for chance, each in zip(chances, bounds, strict=True) if each.lower > share) <= 0.025
+    assert sum(chance for chance, each in zip(chances, bounds, strict=True) if each.upper < share) <= 0.025
+
+
+def test_a_range_of_another_size_is_the_same_interval_stretched() -> None:
+    """Differences from -1 to 1 and shares from 0 to 1 are one scale."""
+    values = np.random.default_rng(5).choice([0.0, 0.5, 1.0], 40, p=[0.1, 0.2, 0.7])
+    unit, stretched = mean_interval(values, within=UNIT), mean_interval(2 * values - 1, within=Range(-1.0, 1.0))
+    assert (stretched.lower, stretched.upper) == pytest.approx((2 * unit.lower - 1, 2 * unit.upper - 1))
+
+
+@pytest.mark.parametrize("heavy", [30, 60])
+def test_one_heavy_cluster_leaves_little(heavy: int) -> None:
+    """Twenty clusters, one with most rows: counted as twenty they miss in 25 of 100 on either side."""
+    clusters = np.concatenate((np.zeros(heavy, dtype=int), np.arange(1, 20)))
+    rng = np.random.default_rng(6)
+    missed = np.zeros(2)
+    for _ in range(300):
+        hits = (rng.random(20) < 0.7)[clusters]
+        for place, interval in enumerate((share_interval(hits, clusters), mean_interval(hits, clusters, within=UNIT))):
+            missed[place] += not interval.lower <= 0.7 <= interval.upper
+    assert (missed / 300 <= 0.05).all()
+
+
+def test_effective_clusters_are_their_number_when_equal_and_fewer_otherwise() -> None:
+    """Kish's ratio; and where one cluster is nearly everything, nothing is left to tell."""
+    assert effective_clusters(np.repeat(np.arange(7), 4)) == pytest.approx(7)
+    assert effective_clusters(np.array([0, 0, 0, 1])) == pytest.approx(1.6)
+    clusters = np.concatenate((np.zeros(200_000, dtype=int), [1]))
+    interval = share_interval(np.concatenate((np.tile([0, 1], 100_000), [1])), clusters)
+    assert (interval.lower, interval.upper) == pytest.approx((0.0, 1.0), abs=1e-6)
 
 
 def test_too_little_is_unknown_and_nonsense_raises() -> None:
