@@ -1,6 +1,7 @@
 """What ``roadworthy monitor`` prints, and its exit codes."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,16 +16,16 @@ from small_project import Project
 Answer = Callable[..., Any]
 
 
-@pytest.fixture(scope="module")
-def road(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    """Inspected, one fine window, one that drifted, one that harms; the tests below stand in the order of their story."""
+@pytest.fixture
+def road(tmp_path: Path) -> Iterator[Project]:
+    """Inspected, one fine window, one that drifted, one that harms; the chapters below stand in the order of their story."""
     with served() as url:
-        project = write_monitored(tmp_path_factory.mktemp("monitored") / "road", url)
+        project = write_monitored(tmp_path / "road", url)
         assert project.run("inspect") == 1
         yield project
 
 
-def test_a_round_shows_what_it_looked_at(road: Project, capsys: pytest.CaptureFixture[str]) -> None:
+def a_round_shows_what_it_looked_at(road: Project, capsys: pytest.CaptureFixture[str]) -> None:
     """A table, a line, and what there is to look into; nothing to do the second time."""
     capsys.readouterr()
     assert road.run("monitor", "status") == 0
@@ -41,7 +42,7 @@ def test_a_round_shows_what_it_looked_at(road: Project, capsys: pytest.CaptureFi
     assert "No window." in capsys.readouterr().out
 
 
-def test_harm_is_exit_code_1_and_programs_read_json(road: Project, answer: Answer) -> None:
+def harm_is_exit_code_1_and_programs_read_json(road: Project, answer: Answer) -> None:
     """The same facts for a program."""
     add_window(road, 3, harm=True)
     code, value = answer(road.run, "monitor", "run")
@@ -59,7 +60,7 @@ def test_harm_is_exit_code_1_and_programs_read_json(road: Project, answer: Answe
     assert road.run("evidence", "show", evidence, "--json") == 0
 
 
-def test_problems_and_many_columns_are_told(road: Project, capsys: pytest.CaptureFixture[str]) -> None:
+def problems_and_many_columns_are_told(road: Project, capsys: pytest.CaptureFixture[str]) -> None:
     """A window that cannot be read is a question mark, with the reason."""
     (road.folder / "data/feed/w4.parquet").write_bytes(b"PAR1")
     assert road.run("monitor", "run") == 0
@@ -68,7 +69,7 @@ def test_problems_and_many_columns_are_told(road: Project, capsys: pytest.Captur
     assert "! data/feed/w4.parquet: monitor.inputs: RW-103" in seen
 
 
-def test_a_target_that_is_gone_ends_the_round_with_its_code(road: Project, answer: Answer) -> None:
+def a_target_that_is_gone_ends_the_round_with_its_code(road: Project, answer: Answer) -> None:
     """4, and the window waits."""
     url = road.manifest.read_text(encoding="utf-8").split('url: "')[1].split('"')[0]
     road.edit("roadworthy.yaml", url, "http://127.0.0.1:9/v2/models/m")
@@ -82,7 +83,7 @@ def test_a_target_that_is_gone_ends_the_round_with_its_code(road: Project, answe
     road.edit("roadworthy.yaml", "http://127.0.0.1:9/v2/models/m", url)
 
 
-def test_rounds_on_a_schedule_go_on_after_an_error(
+def rounds_on_a_schedule_go_on_after_an_error(
     road: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One line each; the pause is what was asked for."""
@@ -102,6 +103,17 @@ def test_rounds_on_a_schedule_go_on_after_an_error(
     assert pauses == [900, 900]
     assert len(seen.err.strip().splitlines()) >= 2
     assert "RW-202" in seen.err
+
+
+def test_the_story_of_five_windows(
+    road: Project, answer: Answer, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each chapter builds on the windows of those before, so they are one test, in any order of tests."""
+    a_round_shows_what_it_looked_at(road, capsys)
+    harm_is_exit_code_1_and_programs_read_json(road, answer)
+    problems_and_many_columns_are_told(road, capsys)
+    a_target_that_is_gone_ends_the_round_with_its_code(road, answer)
+    rounds_on_a_schedule_go_on_after_an_error(road, capsys, monkeypatch)
 
 
 def test_names_beyond_the_third_are_counted() -> None:
