@@ -29,10 +29,11 @@ PassphraseOption = Annotated[
     Path | None, typer.Option("--passphrase-file", help="Read the passphrase from a file instead of the terminal.")
 ]
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why, in a sentence; it is signed.", show_default=False)]
+_LAST_OF_TWO_DIGITS = 0xFF
 DEFAULT_MANIFEST = Path(MANIFEST_NAME)
 PAGE_WIDTH = 118
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-"""C0 but for tab and newline, DEL, and C1."""
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+"""C0 but for tab and newline, DEL, C1, the separators of lines and paragraphs, and the marks that turn the direction."""
 
 
 def print_json(value: Any) -> None:
@@ -82,7 +83,11 @@ def print_view(view: bytes, *, aside: bool) -> None:
 
 def plain(text: str) -> str:
     """The text with control characters written out in hexadecimal; tab and newline stay."""
-    return _CONTROL.sub(lambda found: f"\\x{ord(found.group()):02x}", text)
+    return _CONTROL.sub(lambda found: _written_out(ord(found.group())), text)
+
+
+def _written_out(code: int) -> str:
+    return f"\\x{code:02x}" if code <= _LAST_OF_TWO_DIGITS else f"\\u{code:04x}"
 
 
 def styled(text: str, style: str = "") -> Text:

@@ -21,6 +21,8 @@ class MonitoredWindow:
         release_digest: the release that was watched.
         checks: every check of which evidence has to be on record before the window counts as monitored, in order.
         harm_checks: those of them whose miss is harm.
+        rows_digest: of what its rows say, however they are stored and ordered; "" when nobody could tell.
+        in_feed: whether it is of the files that are to be watched; one that is not opens investigations and closes none.
     """
 
     name: str
@@ -28,6 +30,8 @@ class MonitoredWindow:
     release_digest: str
     checks: tuple[str, ...]
     harm_checks: tuple[str, ...]
+    rows_digest: str = ""
+    in_feed: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +57,12 @@ def recorded_checks(evidence: Iterable[WindowEvidence]) -> dict[tuple[str, str],
     for each in evidence:
         found.setdefault((each.window.digest, each.window.release_digest), set()).add(each.check)
     return {key: frozenset(checks) for key, checks in found.items()}
+
+
+def monitored_rows(evidence: Sequence[WindowEvidence]) -> frozenset[str]:
+    """Digests of the rows of those windows: the same rows in another file are no new window."""
+    done = monitored(evidence)
+    return frozenset(each.window.rows_digest for each in evidence if each.window.digest in done) - {""}
 
 
 def monitored(evidence: Sequence[WindowEvidence]) -> frozenset[str]:

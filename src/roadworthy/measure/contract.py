@@ -34,6 +34,7 @@ from roadworthy.measure.odcs import KeyPath, Odcs, nearest, read_odcs
 from roadworthy.measure.options import option_rules, read_limits
 from roadworthy.measure.quality_items import Translated, translate_item
 from roadworthy.measure.reading import clock_of, instant_of, number_of, text_of
+from roadworthy.measure.references import project_file
 from roadworthy.measure.relationships import TableFiles, column_relationship, table_relationships
 from roadworthy.measure.rule import (
     NONE_ALLOWED,
@@ -256,7 +257,7 @@ def _extended(document: Odcs, extension: ColumnExtension, name: str, at: KeyPath
             dimension=Dimension.CONSISTENCY,
             kind=Kind.REFERENCE,
             values=(),
-            reference=Reference(path=document.path.parent / file, columns=(column,)),
+            reference=Reference(path=project_file(document, file, (*at, "customProperties")), columns=(column,)),
         )
     if extension.max_age is not None:
         yield replace(

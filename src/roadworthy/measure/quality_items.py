@@ -16,6 +16,7 @@ from roadworthy.measure.comparison import Comparison, NotAComparison, Reading, R
 from roadworthy.measure.durations import seconds
 from roadworthy.measure.extension import ENGINE, CheckExtension, parse
 from roadworthy.measure.odcs import KeyPath, Odcs, nearest
+from roadworthy.measure.references import project_file
 from roadworthy.measure.rule import Bound, Comparator, Dimension, Kind, Reference, Rule, Severity
 
 _DIMENSIONS = {
@@ -200,7 +201,6 @@ def _own(document: Odcs, item: DataQuality, column: str | None, at: KeyPath) -> 
 
 
 def _with_implementation(document: Odcs, rule: Rule, given: CheckExtension, at: KeyPath) -> Rule:
-    folder = document.path.parent
     comparison = None if given.expression is None else _comparison(document, given, (*at, "expression"))
     equal = comparison is not None and comparison.clauses[0].relation is Relation.EQUAL
     if given.tolerance and not equal:
@@ -209,12 +209,13 @@ def _with_implementation(document: Odcs, rule: Rule, given: CheckExtension, at: 
         return replace(rule, columns=comparison.columns, comparison=comparison)
     if given.references is not None:
         columns = given.references.columns
-        reference = Reference(path=folder / given.references.file, columns=tuple(columns.values()))
+        path = project_file(document, given.references.file, (*at, "references"))
+        reference = Reference(path=path, columns=tuple(columns.values()))
         return replace(rule, columns=tuple(columns), reference=reference)
     if given.lateness is not None:
         span_s = seconds(document, given.lateness.within, (*at, "lateness", "within"))
         return replace(rule, columns=(given.lateness.event, given.lateness.arrived), max_age_s=span_s)
-    return replace(rule, reference=Reference(path=folder / str(given.rows_of)))
+    return replace(rule, reference=Reference(path=project_file(document, str(given.rows_of), (*at, "rowsOf"))))
 
 
 def _comparison(document: Odcs, given: CheckExtension, at: KeyPath) -> Comparison:

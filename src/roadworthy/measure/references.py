@@ -2,14 +2,54 @@
 
 A key is compared as the other table stores it: as a number where it holds numbers, as an instant where it holds
 instants, otherwise as text.
+
+A contract may come from somebody else, so it names files of its own project only: those below the nearest folder above
+the contract that holds ``roadworthy.yaml``, or below the contract's own folder where none does. Links are followed
+first. Files that the caller names for a relationship are the caller's choice and lie anywhere.
 """
 
-from roadworthy.base.errors import ContractError
+from pathlib import Path
+
+from roadworthy.base.errors import ContractError, MissingFile
 from roadworthy.measure.comparison import Reading
 from roadworthy.measure.known_keys import KnownKeys
+from roadworthy.measure.odcs import KeyPath, Odcs
 from roadworthy.measure.rule import Contract, Kind, Reference, Rule
 from roadworthy.measure.stored import is_numeric
-from roadworthy.measure.table import Table, open_table, quote
+from roadworthy.measure.table import Table, data_files, open_table, quote
+
+_PROJECT_FILE = "roadworthy.yaml"
+
+
+def project_file(document: Odcs, file: str, at: KeyPath) -> Path:
+    """The path of a file that a contract names, relative to the contract's folder.
+
+    Raises:
+        ContractError: it lies outside the project (RW-106).
+    """
+    folder = document.path.parent
+    path = folder / file
+    try:
+        home = folder.resolve()
+        root = next((above for above in (home, *home.parents) if (above / _PROJECT_FILE).is_file()), home)
+        inside = all(each.resolve().is_relative_to(root) for each in (path, *_matched(path)))
+    except (OSError, ValueError, RuntimeError):
+        # A name that no file can have, or links in a circle.
+        inside = False
+    if not inside:
+        raise document.error(
+            at,
+            f"The contract names {file!r}, which lies outside its project.",
+            f"Name a file below the contract's folder, or below the folder that holds {_PROJECT_FILE}.",
+        )
+    return path
+
+
+def _matched(path: Path) -> tuple[Path, ...]:
+    try:
+        return data_files(path)
+    except MissingFile:
+        return ()
 
 
 def load_references(contract: Contract) -> dict[str, KnownKeys]:

@@ -14,12 +14,14 @@ Algorithm of ``read_xport``:
 Rules kept here:
 1. Text loses its blanks at the end, and blank text is null: the format cannot tell them apart.
 2. Missing numbers are null; the letters of special missings (``.A`` to ``.Z``, ``._``) stay listed with the column.
-3. Nothing is guessed: another version, a broken descriptor or bytes outside the encoding are errors with their place.
+3. Nothing is guessed: another version, a broken descriptor, columns that share a name or bytes, a date outside the years
+   1 to 9999 or bytes outside the encoding are errors with their place.
 """
 
 import re
 import struct
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +42,9 @@ _DESCRIPTOR_BYTES = frozenset({136, 140})
 _NUMBER_BYTES = range(2, 9)
 _MISSING = np.frombuffer(b"._ABCDEFGHIJKLMNOPQRSTUVWXYZ", dtype=np.uint8)
 _EPOCH_DAYS = 3653  # from 1960-01-01 to 1970-01-01
+_FIRST_DAY = -715_509  # 0001-01-01, counted from 1960-01-01
+_END_DAY = 2_936_550  # 10000-01-01, likewise
+_DAY_S = 86_400.0
 _DATE = re.compile(r"(DATE|YYMMDD|MMDDYY|DDMMYY|E8601DA|B8601DA|IS8601DA)[BCDNPS]?")
 _DATETIME = re.compile(r"(DATETIME|E8601DT|B8601DT|IS8601DT)")
 
@@ -97,7 +102,8 @@ def read_xport(path: Path, *, encoding: str = "utf-8") -> tuple[Member, ...]:
 
     Raises:
         MissingFile: the file cannot be opened (RW-102).
-        UnreadableData: no XPORT version 5, cut off, or text outside the encoding (RW-103).
+        UnreadableData: no XPORT version 5, cut off, columns that overlap or share a name, a date that no calendar has,
+            an encoding that Python does not know, or text outside it (RW-103).
     """
     try:
         data = path.read_bytes()
@@ -178,6 +184,7 @@ def _member(path: Path, data: bytes, *, encoding: str) -> Member:
     begin = 400
     descriptors = [data[begin + k * int(width) :][: int(width)] for k in range(int(count))]
     slots = [_slot(path, item, encoding) for item in descriptors]
+    _require_apart(path, name, slots)
     # 3. Rows, from the record after the descriptors.
     at = begin + -(-int(width) * int(count) // _RECORD_BYTES) * _RECORD_BYTES
     if not data.startswith(_ROWS, at):
@@ -209,6 +216,15 @@ def _slot(path: Path, data: bytes, encoding: str) -> _Slot:
     return _Slot(variable=variable, offset=offset)
 
 
+def _require_apart(path: Path, name: str, slots: list[_Slot]) -> None:
+    """Each column has a name and bytes of its own, so that a small file cannot become a large table."""
+    if len({slot.variable.name for slot in slots}) < len(slots):
+        raise _broken(path, f"two columns of {name} have one name", "Export it again.")
+    stored = sorted(slots, key=lambda slot: slot.offset)
+    if any(one.offset + one.variable.length_bytes > other.offset for one, other in pairwise(stored)):
+        raise _broken(path, f"columns of {name} overlap", "Export it again.")
+
+
 def _rows(path: Path, data: bytes, slots: list[_Slot]) -> NDArray[np.uint8]:
     width = max((slot.offset + slot.variable.length_bytes for slot in slots), default=0)
     if width == 0:
@@ -234,25 +250,39 @@ def _column(path: Path, slot: _Slot, rows: NDArray[np.uint8], encoding: str) -> 
     values = ibm_to_double(fields)
     special = fields[~fields[:, 1:].any(axis=1), 0]
     letters = sorted({chr(code) for code in special[np.isin(special, _MISSING)]} - {"."})
-    return replace(variable, special_missings=tuple(letters)), _typed(variable.format, values)
+    return replace(variable, special_missings=tuple(letters)), _typed(path, variable, values)
 
 
-def _typed(form: str, values: NDArray[np.float64]) -> pa.Array:
+def _typed(path: Path, variable: Variable, values: NDArray[np.float64]) -> pa.Array:
+    form = variable.format
     missing = np.isnan(values)
     whole = np.where(missing, 0, values)
     # 5. Days and seconds since 1960; a date with a part of a day stays the number that it is.
     if _DATE.fullmatch(form) and (whole == np.floor(whole)).all():
+        _require_calendar(path, variable, whole)
         return pa.array((whole - _EPOCH_DAYS).astype(np.int32), mask=missing).cast(pa.date32())
     if _DATETIME.fullmatch(form):
-        since_us = np.round((whole - _EPOCH_DAYS * 86_400.0) * 1e6).astype(np.int64)
+        _require_calendar(path, variable, whole / _DAY_S)
+        since_us = np.round((whole - _EPOCH_DAYS * _DAY_S) * 1e6).astype(np.int64)
         return pa.array(since_us, mask=missing).cast(pa.timestamp("us"))
     return pa.array(values, mask=missing)
+
+
+def _require_calendar(path: Path, variable: Variable, days: NDArray[np.float64]) -> None:
+    if ((days < _FIRST_DAY) | (days >= _END_DAY)).any():
+        raise _broken(
+            path, f"{variable.name} holds a date outside the years 1 to 9999", "Correct it, or drop its date format."
+        )
 
 
 def _text(path: Path, data: bytes, encoding: str) -> str:
     try:
         return data.decode(encoding).rstrip(" \0")
-    except UnicodeDecodeError as error:
+    except LookupError as error:
+        raise _broken(
+            path, f"Python knows no text encoding {encoding!r}", "Name one that it knows, such as cp1252."
+        ) from error
+    except ValueError as error:
         raise _broken(
             path, f"{data.rstrip()!r} is not {encoding}", "Name the encoding that it was written in, such as cp1252."
         ) from error

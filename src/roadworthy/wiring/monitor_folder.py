@@ -4,11 +4,13 @@ Rules kept here:
 1. A file is written whole or not at all, and one that no longer has the digest of its name is refused.
 2. The pilot is frozen once for a release and its contract, a pilot set and the list of inputs; while these are the same,
    nothing is fitted again. Should the folder be lost, fitting gives the same bytes.
+3. A file speaks for the pilot only as far as the ledger does: what was not yet compared with on record is fitted anew,
+   and counts other than those on record are refused.
 """
 
 from pathlib import Path
 
-from roadworthy.base.digest import digest_bytes, digest_of
+from roadworthy.base.digest import digest_bytes, digest_of, is_digest
 from roadworthy.base.errors import MissingFile, StoreBroken
 from roadworthy.base.ids import new_id
 from roadworthy.checks.monitor.inputs import freeze
@@ -18,30 +20,44 @@ from roadworthy.measure.profile.window_file import Window, read_window, window_b
 FOLDER_NAME = "monitor"
 
 
+def pilot_name(source: DataSource, about: tuple[str, str]) -> str:
+    """Digest of everything that the frozen pilot follows from.
+
+    Args:
+        source: the pilot set.
+        about: digests of the release and of the pilot set.
+    """
+    apart = [source.label, source.key, source.cluster, source.time]
+    return digest_of({"about": list(about), "features": list(source.features), "apart": apart})
+
+
 class MonitorFolder:
     """The folder of one workspace, made at the first write."""
 
     def __init__(self, workspace_folder: Path) -> None:
         self._folder = workspace_folder / FOLDER_NAME
 
-    def pilot(self, source: DataSource, about: tuple[str, str]) -> Window:
+    def pilot(self, source: DataSource, name: str, on_record: tuple[str, str] | None) -> Window:
         """The frozen pilot with its counts.
 
         Args:
             source: the pilot set.
-            about: digests of the release and of the pilot set.
+            name: see ``pilot_name``.
+            on_record: digests of the reference and of the counts that windows were last compared with under this name;
+                None when there was no window yet.
 
         Raises:
-            StoreBroken: a file of the folder was changed (RW-505).
+            StoreBroken: a file of the folder was changed, or is not what is on record (RW-505).
             InputError: the pilot cannot be read (RW-1xx).
         """
-        apart = [source.label, source.key, source.cluster, source.time]
-        name = digest_of({"about": list(about), "features": list(source.features), "apart": apart})
         pointer = self._folder / f"pilot-{name.removeprefix('sha256:')}"
-        if pointer.is_file():
-            kept = self._path(pointer.read_text(encoding="utf-8").strip())
+        if pointer.is_file() and on_record is not None:
+            kept = self._path(_digest_in(pointer))
             if kept.is_file():
-                return read_window(self._verified(kept), kept.name)
+                window = read_window(self._verified(kept), kept.name)
+                if (window.reference.digest, window.state.digest) != on_record:
+                    raise _broken(pointer, "names other counts than those of the pilot on record.")
+                return window
         frozen = freeze(source)
         digest = self.keep(window_bytes(frozen))
         self._write(pointer, f"{digest}\n".encode())
@@ -61,11 +77,7 @@ class MonitorFolder:
     def _verified(self, path: Path) -> bytes:
         data = path.read_bytes()
         if self._path(digest_bytes(data)) != path:
-            raise StoreBroken(
-                f"{path.name} no longer has the digest of its name.",
-                remedy="Delete it; what it held is counted again from the pilot.",
-                where=str(path),
-            )
+            raise _broken(path, "no longer has the digest of its name.")
         return data
 
     def _write(self, path: Path, data: bytes) -> None:
@@ -80,3 +92,16 @@ class MonitorFolder:
                 remedy="Check that you may write there.",
                 where=str(path),
             ) from error
+
+
+def _digest_in(pointer: Path) -> str:
+    text = pointer.read_bytes().strip().decode("utf-8", errors="replace")
+    if not is_digest(text):
+        raise _broken(pointer, "holds no digest.")
+    return text
+
+
+def _broken(path: Path, why: str) -> StoreBroken:
+    return StoreBroken(
+        f"{path.name} {why}", remedy="Delete it; what it held is counted again from the pilot.", where=str(path)
+    )

@@ -7,14 +7,15 @@ Rules kept here:
    The counts of windows lie beside it as files named by their digest, which stands in the evidence.
 3. A target that does not answer says nothing about a window: the round ends there and the window waits. Whatever else
    stops a check is about the window and is put on record.
-4. At most one false alarm of drift is expected in the calendar's number of windows, and at most one of harm: half of
+4. Rows are monitored once, whatever file they come in, and the pilot's are no window.
+5. At most one false alarm of drift is expected in the calendar's number of windows, and at most one of harm: half of
    that chance goes to the monitor over time, the other half to the checks that find harm, shared among them.
-5. Drift, and a contract that is broken, open an investigation and leave the gate alone. Harm is put on record as an
+6. Drift, and a contract that is broken, open an investigation and leave the gate alone. Harm is put on record as an
    event that voids what the gate rests on.
 """
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from pathlib import Path
@@ -39,7 +40,7 @@ from roadworthy.domain.people import Role
 from roadworthy.domain.risk import Tier
 from roadworthy.domain.use_case import Part, Subject
 from roadworthy.domain.waiver import Invalidation
-from roadworthy.domain.window import MonitoredWindow, monitored, recorded_checks
+from roadworthy.domain.window import MonitoredWindow, monitored, monitored_rows, recorded_checks
 from roadworthy.kit.check import AnyCheck, AttachedFile
 from roadworthy.kit.context import CheckContext, DataSource
 from roadworthy.kit.params import read_params
@@ -48,14 +49,16 @@ from roadworthy.measure.table import open_table
 from roadworthy.stats.alarm import AlertRule
 from roadworthy.stats.drift import Effect
 from roadworthy.wiring import case as reading
-from roadworthy.wiring.monitor_folder import MonitorFolder
+from roadworthy.wiring.monitor_folder import MonitorFolder, pilot_name
 from roadworthy.wiring.windows import (
     INPUTS,
     RISK,
     FoundWindow,
+    WindowRun,
     WindowStatus,
     find_window,
     production_windows,
+    rows_digest,
     short_digest,
     shows_harm,
     statuses,
@@ -109,7 +112,7 @@ def monitor_once(
     Raises:
         NoWorkspace: nothing was inspected yet (RW-115).
         OtherRelease: the release changed since it was inspected (RW-202).
-        InputError: something that the manifest names cannot be used (RW-1xx).
+        InputError: something that the manifest names cannot be used, or a window has the pilot's rows (RW-1xx).
     """
     at = workspace.clock()
     # 1
@@ -118,15 +121,14 @@ def monitor_once(
     _record_harm(workspace)
     # 3
     found = [find_window(workspace, path) for path in named] or production_windows(workspace)
-    done = monitored(workspace.case().windows)
-    left = list({each.digest: each for each in reversed(found) if each.digest not in done}.values())[::-1]
+    left = _new(workspace, found)
     # 4
     looked_at: list[WindowStatus] = []
     error: RoadworthyError | None = None
     while left and error is None:
-        error = _monitor(workspace, subject, left[0], seed)
+        error = _monitor(workspace, subject, *left[0], seed)
         _record_harm(workspace)
-        looked_at += _status(workspace, left[0].digest)
+        looked_at += _status(workspace, left[0][0].digest)
         if error is None:
             left.pop(0)
             if seen is not None:
@@ -134,6 +136,32 @@ def monitor_once(
     # 5
     decision = workspace.settle(workspace.clock())
     return Round(at=at, windows=tuple(looked_at), waiting=len(left), decision=decision, error=error)
+
+
+def _new(workspace: Workspace, found: Sequence[FoundWindow]) -> list[tuple[FoundWindow, str]]:
+    """Those that were not monitored yet, each once, with the digest of its rows.
+
+    Raises:
+        InputError: one of them has the rows of the pilot, which are always like the pilot's (RW-100).
+    """
+    windows = workspace.case().windows
+    bytes_seen, rows_seen = set(monitored(windows)), set(monitored_rows(windows))
+    unseen = [each for each in found if each.digest not in bytes_seen]
+    pilot = rows_digest(workspace.root / workspace.manifest.data.pilot.path) if unseen else ""
+    left = []
+    for each in unseen:
+        rows = rows_digest(each.pattern)
+        if rows and rows == pilot:
+            raise InputError(
+                f"{each.name} has the rows of the pilot.",
+                remedy="Give rows that came after the pilot, and take these out of the feed.",
+                where=each.name,
+            )
+        if each.digest not in bytes_seen and rows not in rows_seen:
+            left.append((each, rows))
+        bytes_seen.add(each.digest)
+        rows_seen |= {rows} - {""}
+    return left
 
 
 def _subject(workspace: Workspace) -> Subject:
@@ -157,7 +185,9 @@ def _status(workspace: Workspace, digest: str) -> tuple[WindowStatus, ...]:
     return statuses(window_runs(case, [each for each in case.windows if each.window.digest == digest]))[-1:]
 
 
-def _monitor(workspace: Workspace, subject: Subject, found: FoundWindow, seed: int) -> RoadworthyError | None:
+def _monitor(
+    workspace: Workspace, subject: Subject, found: FoundWindow, rows: str, seed: int
+) -> RoadworthyError | None:
     """Run what is missing of one window; returns what ended it early, None when it is complete."""
     case = workspace.case()
     known = len(case.windows)
@@ -173,6 +203,8 @@ def _monitor(workspace: Workspace, subject: Subject, found: FoundWindow, seed: i
             release_digest=subject.release_digest,
             checks=tuple(due.check.id for due in plan),
             harm_checks=tuple(due.check.id for due in plan if due.check.watch and due.check.watch.harm),
+            rows_digest=rows,
+            in_feed=found.in_feed,
         )
         recorded = recorded_checks(case.windows).get((found.digest, subject.release_digest), frozenset())
         for due in plan:
@@ -195,7 +227,10 @@ def _plan(workspace: Workspace, case: CaseFile, subject: Subject, production: Da
         if due.check.watch is not None and (labelled or not due.check.watch.labels)
     ]
     harmful = sum(due.check.watch is not None and due.check.watch.harm for due in watched)
-    plan = [_inputs(workspace, subject), *(_tightened(due, 1 - alpha / harmful) if harmful else due for due in watched)]
+    plan = [
+        _inputs(workspace, case, subject),
+        *(_tightened(due, 1 - alpha / harmful) if harmful else due for due in watched),
+    ]
     if labelled and workspace.manifest.quality is not None and workspace.manifest.target is not None:
         plan.append(_risk(case, subject, alpha / 2))
     return plan
@@ -235,19 +270,36 @@ def _tightened(due: Due, confidence: float) -> Due:
     return replace(due, params=replace(due.params, **{_CONFIDENCE: wanted}))
 
 
-def _inputs(workspace: Workspace, subject: Subject) -> Due:
+def _inputs(workspace: Workspace, case: CaseFile, subject: Subject) -> Due:
     block = workspace.manifest.monitor
     rule = AlertRule(effect=Effect(block.effect), tolerance=block.tolerance, windows=block.windows_per_false_alarm)
     source = reading.data_sources(workspace.manifest, workspace.root)["pilot"]
-    pilot = MonitorFolder(workspace.folder).pilot(source, (subject.release_digest, subject.parts[Part.PILOT_DATA]))
-    check = InputsCheck(pilot, rule)
+    name = pilot_name(source, (subject.release_digest, subject.parts[Part.PILOT_DATA]))
+    pilot = MonitorFolder(workspace.folder).pilot(source, name, _compared_with(case, name))
+    check = InputsCheck(pilot, rule, name)
     params = InputsParams(effect=block.effect, tolerance=block.tolerance, windows=block.windows_per_false_alarm)
     return _own(check, params, ("columns_drifted", "columns_lost"), "column")
 
 
+def _compared_with(case: CaseFile, name: str) -> tuple[str, str] | None:
+    """Digests of the frozen pilot of that name, and of its counts, in the newest evidence that rests on it."""
+    for run in _newest_first(case, INPUTS):
+        facts = run.evidence.facts
+        if facts.get("frozen as") == name:
+            return facts["reference"], facts["reference state"]
+    return None
+
+
+def _newest_first(case: CaseFile, check_id: str) -> Iterator[WindowRun]:
+    return (window_runs(case, [each])[0] for each in reversed(case.windows) if each.check == check_id)
+
+
 def _risk(case: CaseFile, subject: Subject, level: float) -> Due:
-    series = digest_of([subject.release_digest, subject.parts[Part.PILOT_DATA], level])
-    check = RiskCheck(_resumed(case, series), series, level)
+    """The monitor over time. One that runs keeps its level: another would start it anew, and forget its alarm."""
+    series = digest_of([subject.release_digest, subject.parts[Part.PILOT_DATA]])
+    resumed = _resumed(case, series)
+    level = level if resumed is None else resumed.level
+    check = RiskCheck(resumed, series, level)
     return _own(check, RiskParams(false_alarm_share=level), ("harm_alarms",), "alarm")
 
 
@@ -256,10 +308,8 @@ def _resumed(case: CaseFile, series: str) -> RiskMonitor | None:
 
     An alarm stands until people answer it: once they have opened the gate again, the next window starts a new monitor.
     """
-    newest_first = (each for each in reversed(case.windows) if each.check == RISK)
-    opened = (window_runs(case, [each])[0] for each in newest_first)
     # A run that did not complete has no state to go on from; the one before it has.
-    run = next((each for each in opened if each.evidence.facts.get("series") == series), None)
+    run = next((each for each in _newest_first(case, RISK) if each.evidence.facts.get("series") == series), None)
     if run is None:
         return None
     last = from_record(run.evidence.facts["monitor"])

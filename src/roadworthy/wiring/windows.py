@@ -1,28 +1,36 @@
 """Windows of production: which there are, what is on record about them, and what is open. Owns reading; runs nothing.
 
 Rules kept here:
-1. A window is known by its bytes: moved or renamed it is the same, changed it is another one.
+1. A window is known by its bytes, and by what its rows say: moved, renamed, compressed otherwise or shuffled it is the
+   same; with one changed cell it is another one.
 2. Windows come in the order of their names, in which numbers count as numbers; that order is taken for that of time.
-3. What an open investigation takes to close is a later window that is fine; nobody closes one by hand.
+3. What an open investigation takes to close is a later window that is fine; nobody closes one by hand, nor by naming
+   rows that are not in the feed.
+4. Who leaves labels out proves nothing: a window that lacks more of them than the pilot is not called unharmed.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 from pathlib import Path
+from typing import Any
 
 from roadworthy.base.digest import digest_file, digest_of
+from roadworthy.base.errors import InputError, MissingFile
 from roadworthy.domain.case_file import CaseFile
 from roadworthy.domain.criterion import Verdict
 from roadworthy.domain.evidence import Evidence, RunOutcome
 from roadworthy.domain.window import MonitoredWindow, WindowEvidence
-from roadworthy.measure.table import data_files
+from roadworthy.measure.passport.fingerprint import fingerprint
+from roadworthy.measure.table import data_files, open_table
 from roadworthy.wiring.view import window_envelopes
 from roadworthy.wiring.workspace import Workspace
 
 INPUTS, RISK = "monitor.inputs", "monitor.risk"
+LABELS = "rows without a label"
+"""What the investigation into lacking labels is about."""
 _DRIFTED, _FINE, _UNSURE = "exceeds", "within", "cannot_tell"
 _SHORT = 19
 """Characters of a digest by which people call it: its prefix and 48 bits."""
@@ -45,11 +53,13 @@ class FoundWindow:
         name: relative to the manifest where it lies beneath it.
         pattern: absolute path; may hold wildcards.
         digest: of its bytes.
+        in_feed: whether all its files are of those that are to be watched.
     """
 
     name: str
     pattern: Path
     digest: str
+    in_feed: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,9 +158,12 @@ def production_windows(workspace: Workspace) -> list[FoundWindow]:
     Raises:
         MissingFile: there is none (RW-102).
     """
+    return [find_window(workspace, path) for path in sorted(data_files(_feed(workspace)), key=_by_number)]
+
+
+def _feed(workspace: Workspace) -> Path:
     manifest = workspace.manifest
-    files = data_files(workspace.root / (manifest.monitor.windows or manifest.data.production.path))
-    return [find_window(workspace, path) for path in sorted(files, key=_by_number)]
+    return workspace.root / (manifest.monitor.windows or manifest.data.production.path)
 
 
 def find_window(workspace: Workspace, pattern: Path) -> FoundWindow:
@@ -162,7 +175,21 @@ def find_window(workspace: Workspace, pattern: Path) -> FoundWindow:
     whole = Path.cwd() / pattern
     inside = whole.is_relative_to(workspace.root)
     name = whole.relative_to(workspace.root).as_posix() if inside else str(pattern)
-    return FoundWindow(name=name, pattern=whole, digest=window_digest(whole))
+    try:
+        feed = {path.resolve() for path in data_files(_feed(workspace))}
+    except MissingFile:
+        # Nothing has arrived yet; a window can be named all the same.
+        feed = set()
+    in_feed = feed.issuperset(path.resolve() for path in data_files(whole))
+    return FoundWindow(name=name, pattern=whole, digest=window_digest(whole), in_feed=in_feed)
+
+
+def rows_digest(pattern: Path) -> str:
+    """Digest of what the rows say, whatever stores them and in whatever order; "" when they cannot be read or compared."""
+    try:
+        return fingerprint(open_table(pattern)).digest
+    except InputError:
+        return ""
 
 
 def window_digest(pattern: Path) -> str:
@@ -210,18 +237,23 @@ def _status(runs: Sequence[WindowRun]) -> WindowStatus:
         drifted=drifted,
         unsure=tuple(row["column"] for row in facts.get("columns", ()) if row["verdict"] == _UNSURE),
         lost=tuple(facts.get("lost", ())),
-        verdict=_verdict(runs, shifted=bool(drifted)),
+        verdict=_verdict(runs, shifted=bool(drifted), lacking=_lacks_labels(facts)),
         problems={run.evidence.check: run.evidence.problem for run in runs if run.evidence.problem is not None},
         evidence={run.evidence.check: run.digest for run in runs},
     )
 
 
-def _verdict(runs: Sequence[WindowRun], *, shifted: bool) -> WindowVerdict:
-    """One harm is harm; to be unharmed takes a check that proves it and none that finds it."""
+def _lacks_labels(facts: Mapping[str, Any]) -> bool:
+    labels = facts.get("labels")
+    return labels is not None and bool(labels["lacking"])
+
+
+def _verdict(runs: Sequence[WindowRun], *, shifted: bool, lacking: bool) -> WindowVerdict:
+    """One harm is harm; to be unharmed takes the promised labels, a check that proves it and none that finds it."""
     harmful = [run for run in runs if run.evidence.check in run.window.harm_checks]
     if any(run.harms for run in harmful):
         return WindowVerdict.HARMED
-    if any(run.verdict is Verdict.MET for run in harmful):
+    if not lacking and any(run.verdict is Verdict.MET for run in harmful):
         return WindowVerdict.SHIFTED_NOT_HARMED if shifted else WindowVerdict.NOT_HARMED
     return WindowVerdict.CANNOT_TELL
 
@@ -230,8 +262,9 @@ def investigations(runs: Iterable[WindowRun]) -> tuple[Investigation, ...]:
     """What is open now, oldest first.
 
     1. a column that drifts or is lost opens one, unless one is open; a later window in which the column is within its
-    tolerance closes it, one that cannot tell does not; 2. any other check that is no matter of harm opens one when it
-    misses a bound or cannot be run, and closes it when it meets all of them.
+    tolerance closes it, one that cannot tell does not; labels that are lacking are treated alike; 2. any other check that
+    is no matter of harm opens one when it misses a bound or cannot be run, and closes it when it meets all of them.
+    Windows that are not of the feed close none.
     """
     found: dict[str, Investigation] = {}
     for run in runs:
@@ -247,7 +280,14 @@ def investigations(runs: Iterable[WindowRun]) -> tuple[Investigation, ...]:
 
 def _look_at_columns(found: dict[str, Investigation], run: WindowRun) -> None:
     facts = run.evidence.facts
-    found.pop(INPUTS, None)
+    _close(found, INPUTS, run)
+    if _lacks_labels(facts):
+        labels = facts["labels"]
+        what = f"{labels['missing']} of {labels['rows']} rows have none; {labels['pilot missing']} of "
+        what += f"{labels['pilot rows']} of the pilot's."
+        _open(found, LABELS, run, what, "Deliver the labels, and look at who leaves them out.")
+    elif facts.get("labels") is not None:
+        _close(found, LABELS, run)
     for name, why in facts["lost"].items():
         _open(found, name, run, f"The feed's column cannot be compared with the pilot's: {why}", "Repair the feed.")
     for row in facts["columns"]:
@@ -257,16 +297,21 @@ def _look_at_columns(found: dict[str, Investigation], run: WindowRun) -> None:
             )
             _open(found, row["column"], run, what, "Find out what changed at the source, and look at the quality.")
         elif row["verdict"] == _FINE:
-            found.pop(row["column"], None)
+            _close(found, row["column"], run)
 
 
 def _look_at_check(found: dict[str, Investigation], run: WindowRun, *, completed: bool) -> None:
     if run.verdict is Verdict.MET:
-        found.pop(run.evidence.check, None)
+        _close(found, run.evidence.check, run)
     elif run.verdict is Verdict.NOT_MET or not completed:
         first = run.evidence.findings[0] if run.evidence.findings else None
         what = first.what if first else "A bound is missed."
         _open(found, run.evidence.check, run, what, first.remedy if first else "Look at the evidence.")
+
+
+def _close(found: dict[str, Investigation], about: str, run: WindowRun) -> None:
+    if run.window.in_feed:
+        found.pop(about, None)
 
 
 def _open(found: dict[str, Investigation], about: str, run: WindowRun, what: str, remedy: str) -> None:

@@ -24,7 +24,7 @@ def score(row):
 
 def test_an_unchanged_model_raises_no_alarm(case, figure):
     """Weights, cost and order are shown."""
-    prepare(case, rows=300)
+    prepare(case, rows=300, acquisition=("made",))
     case.answer(score)
     seen, findings = case.observe(StableCheck())
     assert findings == []
@@ -91,3 +91,35 @@ def test_what_cannot_be_ranked_is_refused(case):
     prepare(case, features=("a", "b"))
     with pytest.raises(ManifestError, match="2 inputs"):
         case.observe(StableCheck())
+
+
+def test_what_is_declined_when_swapped_may_carry_all(case, figure):
+    """The model decides by the scanner and declines every row with another one: no weight is seen on it."""
+    names = (*NAMES, "scanner")
+    scanners = {}
+    for name in ("pilot", "production"):
+        columns = {column: RNG.normal(size=200) for column in NAMES} | {"scanner": np.arange(200) % 2 * 1.0}
+        scanners |= dict(zip(columns["a"].tolist(), columns["scanner"].tolist(), strict=True))
+        case.add(name, columns, features=names, acquisition=("scanner",))
+
+    def decide(row):
+        if scanners.get(row["a"], row["scanner"]) != row["scanner"]:
+            return None
+        return 0.1 + 0.7 * row["scanner"] + 0.05 * float(np.tanh(row["a"]))
+
+    case.answer(decide)
+    seen, findings = case.observe(StableCheck())
+    assert figure(seen, "acquisition_mass_share").upper == 1.0
+    assert any("tells where a row was made" in each for each in findings)
+
+
+def test_where_nobody_says_what_tells_the_site_its_weight_is_unknown(case, figure):
+    """And scores that are all alike raise no alarm that means anything."""
+    prepare(case)
+    case.answer(score)
+    seen, findings = case.observe(StableCheck())
+    assert not figure(seen, "acquisition_mass_share").known
+    assert findings[-1].startswith("Nobody says which columns")
+    case.answer(lambda row: 0.5)
+    seen, _ = case.observe(StableCheck())
+    assert not figure(seen, "attribution_alarms").known

@@ -65,7 +65,7 @@ def test_it_learns_from_the_training_set_where_one_is_declared(case):
     training = rows()
     case.add("training", training, label="ill")
     seen, _ = case.observe(SimplerCheck())
-    assert seen.facts["learned from"] == "training"
+    assert seen.facts["learned from"] == {"training": 800, "pilot": 800}
     case.add("training", training | {"ill": np.ones(800)}, label="ill")
     with pytest.raises(EmptyData, match="one outcome"):
         case.observe(SimplerCheck())
@@ -127,3 +127,29 @@ def test_the_margin_of_the_quality_is_not_read(case):
     case.quality = replace(case.quality, margin_from_pilot=0.5)
     second, _ = case.observe(SimplerCheck())
     assert first.estimates == second.estimates
+
+
+def test_a_training_set_that_teaches_badly_does_not_make_the_model_look_good(case, figure):
+    """Shuffled outcomes, or two rows: the pilot teaches the stronger baseline, and two rows are refused."""
+    prepare(case, product=False)
+    case.answer(lambda row: float(1 / (1 + np.exp(-2 * row["a"] - 0.4 * row["b"]))))
+    training = rows(product=False)
+    case.add("training", training | {"ill": RNG.permutation(training["ill"])}, label="ill")
+    seen, findings = case.observe(SimplerCheck())
+    assert figure(seen, "gain_over_logistic").upper < 0
+    assert seen.facts["stronger one learned from"]["logistic"] == "pilot"
+    assert "a logistic regression on the same inputs" in findings[-1]
+    two = [int(np.flatnonzero(training["ill"] == outcome)[0]) for outcome in (0, 1)]
+    case.add("training", {name: np.asarray(values)[two] for name, values in training.items()}, label="ill")
+    with pytest.raises(EmptyData, match="rarer outcome 1 times"):
+        case.observe(SimplerCheck())
+
+
+def test_a_pilot_that_cannot_teach_leaves_it_to_the_training_set(case):
+    """Without a label, or with a handful of rows of one outcome."""
+    prepare(case)
+    case.add("training", rows(), label="ill")
+    case.add("pilot", rows(), features=("a", "b"))
+    assert list(case.observe(SimplerCheck())[0].facts["learned from"]) == ["training"]
+    case.add("pilot", rows(12), features=("a", "b"), label="ill")
+    assert list(case.observe(SimplerCheck())[0].facts["learned from"]) == ["training"]

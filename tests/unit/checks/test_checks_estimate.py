@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from roadworthy.base.errors import ManifestError
+from roadworthy.base.errors import EmptyData, ManifestError
 from roadworthy.checks.performance.estimate import EstimateCheck
 from roadworthy.kit.context import Quality
 
@@ -117,3 +117,32 @@ def test_no_audit_without_a_margin(case):
     seen, _ = case.observe(EstimateCheck())
     assert seen.facts["labels that would bound it"] is None
     assert EstimateCheck().explain(seen)[0].remedy.startswith("Label production rows.")
+
+
+def test_declining_easy_pilot_rows_does_not_hide_a_loss(case, figure):
+    """Those that the model would get right: the pilot seems poor, and production as good as it."""
+    scores = probabilities(1_500, 3.0)
+    outcomes = (RNG.random(1_500) < scores).astype(int)
+    easy = ((scores >= 0.5) == (outcomes == 1)) & (np.arange(1_500) % 3 > 0)
+    given = np.where(easy, -scores, scores)
+    prepare(case, probabilities(4_000, 1.5))
+    case.add("pilot", {"p": given, "ill": outcomes}, features=("p",), label="ill")
+    seen, findings = case.observe(EstimateCheck())
+    assert seen.facts["pilot rows declined"] == easy.sum()
+    assert not figure(seen, "estimated_loss").upper <= 0.05
+    assert figure(seen, "pilot_quality").estimate > 0.8
+    assert findings
+
+
+@pytest.mark.parametrize("metric", ["auc", "accuracy"])
+def test_scores_that_are_all_alike_or_missing_expect_nothing(case, figure, metric):
+    """No loss can be seen in them."""
+    case.quality = Quality(metric=metric, bound=0.5, threshold=0.5, margin_from_pilot=0.05)
+    prepare(case, probabilities(500, 3.0))
+    case.answer(lambda row: 0.6)
+    seen, findings = case.observe(EstimateCheck())
+    assert not figure(seen, "estimated_loss").known
+    assert findings == ["No quality can be expected: the pilot's scores are all alike."]
+    case.answer(lambda row: None)
+    with pytest.raises(EmptyData, match="none of 1500 pilot rows"):
+        case.observe(EstimateCheck())

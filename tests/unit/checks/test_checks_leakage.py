@@ -117,3 +117,45 @@ def test_few_outcomes_leave_suspicions_unknown(case, figure):
     case.add("pilot", pilot, **declared())
     seen, _ = case.observe(SplitCheck())
     assert (figure(seen, "suspicions").lower, figure(seen, "suspicions").upper) == (1, 4)
+
+
+def test_rows_of_nobody_known_keep_it_open(case, figure):
+    """Three learned rows without a patient may be the six test rows of any three patients; without the column, anybody."""
+    pilot, production = rows(), rows(start=500)
+    pilot["patient"][:3] = [None] * 3
+    production["patient"][-1] = None
+    case.add("pilot", pilot, **declared(cluster="patient"))
+    case.add("production", production, **declared(cluster="patient"))
+    seen, findings = case.observe(SplitCheck())
+    both = figure(seen, "rows_on_both_sides")
+    assert (both.lower, both.upper) == (0, 6 + 1)
+    assert any(each.startswith("production against pilot: 7 test rows may share their patient") for each in findings)
+    del pilot["patient"]
+    case.add("pilot", pilot, **declared())
+    seen, _ = case.observe(SplitCheck())
+    assert figure(seen, "rows_on_both_sides").upper == 200
+
+
+def test_two_rows_to_learn_from_show_nothing(case, figure):
+    """Nothing found there is not nothing there."""
+    case.add("training", rows(2), label="ill", key="id")
+    case.add("pilot", rows(start=100), **declared())
+    case.add("production", rows(start=500), **declared())
+    seen, findings = case.observe(SplitCheck())
+    assert not figure(seen, "rows_on_both_sides").known
+    assert any(each.startswith("training has 2 rows, too few") for each in findings)
+
+
+def test_a_running_number_hides_no_equal_rows(case, figure):
+    """The same rows numbered on; different rows with a number are still different."""
+    pilot, other = rows(), rows(start=500)
+    names = ("a", "b", "number")
+    case.add("pilot", pilot | {"number": np.arange(200) / 7}, **declared(features=names))
+    again = {**pilot, "id": other["id"], "number": 1_000 + np.arange(200) / 7}
+    case.add("production", again, **declared(features=names))
+    seen, findings = case.observe(SplitCheck())
+    assert figure(seen, "rows_on_both_sides").estimate == 200
+    assert any(each.endswith("number is left out of this.") for each in findings)
+    case.add("production", other | {"number": 1_000 + np.arange(200) / 7}, **declared(features=names))
+    seen, _ = case.observe(SplitCheck())
+    assert figure(seen, "rows_on_both_sides").upper == 0

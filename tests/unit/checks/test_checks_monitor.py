@@ -8,10 +8,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from scipy.stats import hypergeom
 
 from roadworthy.base.errors import ManifestError
 from roadworthy.checks.monitor import inputs, risk
-from roadworthy.checks.monitor.inputs import InputsCheck, freeze
+from roadworthy.checks.monitor.inputs import InputsCheck, LabelCounts, chance_of_as_many, count_labels, freeze
 from roadworthy.checks.monitor.risk import RiskCheck
 from roadworthy.domain.criterion import Comparator, Predicate, Verdict, judge_all
 from roadworthy.kit.check import Observation, Run
@@ -111,6 +112,30 @@ def test_declared_features_are_the_inputs(context: CheckContext) -> None:
     assert [item.name for item in freeze(replace(pilot, features=("x", "at"))).reference.columns] == ["x"]
     with pytest.raises(ManifestError, match="no input to watch"):
         freeze(replace(pilot, features=("at",)))
+
+
+@pytest.mark.parametrize(("pilot", "window"), [((3000, 0), (600, 1)), ((2000, 90), (600, 41)), ((50, 3), (20, 20))])
+def test_lacking_labels_are_told_by_fishers_exact_test(pilot: tuple[int, int], window: tuple[int, int]) -> None:
+    """The chance is that of scipy."""
+    counts = LabelCounts(pilot_rows=pilot[0], pilot_missing=pilot[1], rows=window[0], missing=window[1])
+    whole, gone = pilot[0] + window[0], pilot[1] + window[1]
+    assert chance_of_as_many(counts) == pytest.approx(hypergeom.sf(window[1] - 1, whole, gone, window[0]), rel=1e-8)
+
+
+def test_labels_are_counted_where_they_are_promised(context: CheckContext) -> None:
+    """NaN is none; a column that is not there has none; no more than in the pilot is fine, and nobody asks elsewhere."""
+    assert count_labels(context) is None
+    sources = {name: replace(each, label="y") for name, each in context.data.items()}
+    context = replace(context, data=sources)
+    some = np.where(np.arange(2000) % 20 == 0, np.nan, 1.0)
+    pq.write_table(table(2000, 1).append_column("y", pa.array(some)), context.root / "pilot.parquet")
+    none = LabelCounts(pilot_rows=2000, pilot_missing=100, rows=800, missing=800)
+    assert count_labels(context) == none
+    assert none.to_facts(0.01)["lacking"]
+    pq.write_table(table(800, 2).append_column("y", pa.array(some[:800])), context.root / "window.parquet")
+    alike = count_labels(context)
+    assert alike == replace(none, missing=40)
+    assert not alike.to_facts(0.01)["lacking"]
 
 
 def of_risk(seen: Observation) -> Verdict:

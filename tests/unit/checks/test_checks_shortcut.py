@@ -124,3 +124,26 @@ def test_undated_rows_are_not_called_early(case):
     case.answer(sound)
     seen, _ = case.observe(SiteCheck())
     assert [row["circumstance"] for row in seen.facts["predicted"]] == ["scanner"]
+
+
+def test_an_undeclared_copy_of_the_site_leaves_it_open(case, figure):
+    """The model decides by a code that is the scanner under another name; beside a declared one the swap misses it."""
+    columns = rows()
+    columns["code"] = (np.asarray(columns["scanner"]) == "new").astype(float)
+    case.add("production", columns, features=("size", "code"), label="ill", cohort="scanner")
+    case.answer(lambda row: 0.9 if row["code"] else 0.1)
+    seen, findings = case.observe(SiteCheck())
+    assert not figure(seen, "decisions_flipped_share").known
+    assert findings[0].startswith("code alone tells new of scanner (AUC 1.000)")
+    case.add("production", columns, features=("size", "code", "scanner"), label="ill", cohort="scanner")
+    seen, _ = case.observe(SiteCheck())
+    assert (figure(seen, "decisions_flipped_share").lower, figure(seen, "decisions_flipped_share").upper) == (0, 1)
+
+
+def test_a_model_that_declines_rows_is_not_cleared(case, figure):
+    """Also where it takes no circumstance."""
+    case.add("production", rows(), features=("size",), label="ill", cohort="scanner")
+    case.answer(lambda row: None)
+    seen, findings = case.observe(SiteCheck())
+    assert not figure(seen, "decisions_flipped_share").known
+    assert findings[0].startswith("Some rows got no score")

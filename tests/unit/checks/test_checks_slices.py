@@ -94,3 +94,27 @@ def test_a_wide_search_looks_at_one_column_at_a_time_and_at_some_rows(case):
     assert depth == 1
     assert report.whole.n == 5_000
     assert set(subject.named.names) == {"site", "age"}
+
+
+@pytest.mark.parametrize("answer", [0.5, None])
+def test_scores_that_are_all_alike_or_missing_tell_no_slice(case, figure, answer):
+    """Every slice is as good as the rest, which is no news."""
+    prepare(case)
+    case.answer(lambda row: answer)
+    seen, findings = case.observe(WorstSliceCheck())
+    assert not figure(seen, "worst_slice_gap").known
+    assert not figure(seen, "searched_slices_behind").known
+    assert findings[0].startswith("All scores are alike or missing")
+
+
+def test_declined_rows_of_the_rest_leave_room(case, figure):
+    """As many on both sides look alike, and may hide a gap; one in a hundred leaves room for little."""
+    prepare(case, rows=1_600)
+    case.answer(lambda row: None if row["age"] > 60 else row["told"])
+    seen, findings = case.observe(WorstSliceCheck())
+    gap = figure(seen, "worst_slice_gap")
+    assert gap.estimate < 0.1
+    assert gap.upper > 0.5
+    assert any("declines" in each for each in findings)
+    case.answer(lambda row: None if row["age"] > 79.9 else row["told"])
+    assert figure(case.observe(WorstSliceCheck())[0], "worst_slice_gap").upper < 0.1

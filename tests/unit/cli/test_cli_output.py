@@ -64,3 +64,9 @@ def test_nobody_is_called_as_the_program_is(project: Project, capsys: pytest.Cap
     words = ("person", "add", PRODUCER_ID, "--name", "X", "--role", "quality", "--passphrase-file", secret)
     assert project.run(*words) == 2
     assert "is taken" in capsys.readouterr().err
+
+
+def test_marks_that_turn_the_direction_are_written_out() -> None:
+    """What stands behind one would be read backwards; letters that are written from the right stay."""
+    assert plain("a\u202eb\u2066c\u2028d\u200f") == "a\\u202eb\\u2066c\\u2028d\\u200f"
+    assert plain("\u05d0\u05d1") == "\u05d0\u05d1"

@@ -11,6 +11,7 @@ import pytest
 
 from roadworthy.base.digest import digest_file
 from roadworthy.base.errors import EmptyData, MissingFile, ParameterError, UnreadableData
+from roadworthy.measure.answers import inspect_file
 from roadworthy.measure.answers.evaluate import summarise
 from roadworthy.measure.answers.inspect_log import INSPECT_VALUES, LogReading, read_inspect_log
 from roadworthy.stats.outcomes import Outcome
@@ -259,3 +260,52 @@ def test_no_file_and_no_samples(tmp_path):
         read_inspect_log(tmp_path / "none.eval")
     with pytest.raises(EmptyData):
         read_inspect_log(as_json(tmp_path, log([])))
+
+
+DEEP = b"[" * 100_000
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        DEEP,
+        b'{"version": ' + b"9" * 5_000 + b"}",
+        json.dumps(log(5)).encode(),
+        json.dumps(log([5])).encode(),
+        json.dumps(log([sample("a", 1, "C", scores=5)])).encode(),
+        json.dumps(log([sample("a", 1e400, "C")])).encode(),
+        json.dumps(log(FULL, eval={"dataset": {"sample_ids": ["a"]}, "config": {"epochs": 10**9}})).encode(),
+        json.dumps(log(FULL, eval={"dataset": {"samples": "ab"}, "config": {"epochs": 10**9}})).encode(),
+    ],
+    ids=["deep", "digits", "samples", "sample", "scores", "epoch", "epochs", "size"],
+)
+def test_hostile_logs_are_refused(tmp_path: Path, data: bytes) -> None:
+    """Each as a log that cannot be read, at once."""
+    path = tmp_path / "run.json"
+    path.write_bytes(data)
+    with pytest.raises(UnreadableData):
+        read_inspect_log(path)
+
+
+def test_an_archive_is_not_unpacked_beyond_its_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sample too large, and all of them too large."""
+    path = as_archive(tmp_path, log([sample("a", 1, "C", more="x" * 5_000), sample("b", 1, "C", more="x" * 5_000)]))
+    for name, most in (("MOST_MEMBER_BYTES", 5_000), ("MOST_BYTES", 10_000)):
+        with monkeypatch.context() as patch:
+            patch.setattr(inspect_file, name, most)
+            with pytest.raises(UnreadableData, match="unpacked it is larger"):
+                read_inspect_log(path)
+    assert len(read_inspect_log(path).items) == 2
+
+
+def test_an_encrypted_archive_is_refused(tmp_path: Path) -> None:
+    """Said so, instead of asking for a password."""
+    path = as_archive(tmp_path, log(FULL))
+    data = bytearray(path.read_bytes())
+    for mark, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        at = -1
+        while (at := data.find(mark, at + 1)) >= 0:
+            data[at + offset] |= 1
+    path.write_bytes(data)
+    with pytest.raises(UnreadableData, match="encrypted"):
+        read_inspect_log(path)

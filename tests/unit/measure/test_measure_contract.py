@@ -345,3 +345,52 @@ def test_between_counts_its_ends_and_percentages_are_exact() -> None:
     assert tenth.holds(1, 1_000)
     assert not tenth.holds(0, 0)
     assert tenth.accepts(Fraction(1, 10))
+
+
+_NAMING = """apiVersion: v3.1.0
+kind: DataContract
+id: c
+version: 1.0.0
+status: active
+schema:
+  - name: t
+    properties:
+      - {name: a, logicalType: string, customProperties: [{property: roadworthy, value: {references: "%s#v"}}]}
+"""
+_ROWS_OF = """apiVersion: v3.1.0
+kind: DataContract
+id: c
+version: 1.0.0
+status: active
+schema:
+  - name: t
+    properties: [{name: a, logicalType: string}]
+    quality:
+      - {type: custom, engine: roadworthy, name: q, implementation: %s}
+"""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        _NAMING % "../keys.csv",
+        _NAMING % "/etc/passwd",
+        _NAMING % "link.csv",
+        _NAMING % "link*.csv",
+        _NAMING % "a/../../keys.csv",
+        _ROWS_OF % "{rowsOf: ../keys.csv}",
+        _ROWS_OF % "{references: {file: ../keys.csv, columns: {a: v}}}",
+    ],
+)
+def test_a_contract_names_files_of_its_project_only(tmp_path: Path, text: str) -> None:
+    """Above it only as far as the project reaches, links followed; roadworthy.yaml says how far that is."""
+    folder = tmp_path / "contracts"
+    folder.mkdir()
+    (tmp_path / "keys.csv").write_text("v\n1\n")
+    (folder / "link.csv").symlink_to(tmp_path / "keys.csv")
+    (folder / "c.yaml").write_text(text)
+    with pytest.raises(ContractError, match="outside its project"):
+        load_contract(folder / "c.yaml")
+    (tmp_path / "roadworthy.yaml").touch()
+    if "/etc" not in text:
+        assert load_contract(folder / "c.yaml").rules

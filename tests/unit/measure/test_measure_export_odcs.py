@@ -143,10 +143,13 @@ def test_the_example_contract_is_valid_before_and_after(repo_root: Path, tmp_pat
 def test_the_contract_of_the_demonstration_comes_back_valid(tmp_path: Path, standard) -> None:
     """Its outline is a typed comparison; an id with a dot leaves as a name, since the standard's ids have none."""
     text = contract_text(datetime(2026, 6, 1, tzinfo=UTC), Digests(source_sha256="a" * 64, pilot_sha256="b" * 64))
-    (tmp_path / "demo.odcs.yaml").write_text(text, encoding="utf-8")
-    contract = load_contract(tmp_path / "demo.odcs.yaml")
+    (tmp_path / "roadworthy.yaml").touch()
+    folder = tmp_path / "contracts"
+    folder.mkdir()
+    (folder / "demo.odcs.yaml").write_text(text, encoding="utf-8")
+    contract = load_contract(folder / "demo.odcs.yaml")
     assert list(standard.iter_errors(to_odcs(contract))) == []
-    assert _again(contract, tmp_path) == contract
+    assert _again(contract, folder) == contract
     assert Kind.COMPARISON in {rule.kind for rule in contract.rules}
 
 

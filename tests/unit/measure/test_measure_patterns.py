@@ -1,5 +1,7 @@
 """Patterns of RE2 in Python's matcher: the same answer, or none."""
 
+import time
+
 import duckdb
 import pytest
 
@@ -61,9 +63,19 @@ def test_carried_over_patterns_find_the_same(engine, pattern):
         ("a**", "repetition of"), ("*a", "nothing can be repeated"), ("^*", "repetition of nothing"), ("(*a)", "repetition of nothing"),
         ("a{,2}", "brace"), ("(a", "not closed"), ("a)", "not opened"), ("[a", "too early"), ("a\\", "too early"),
         ("a*b*c*d*e*f*g*", "open repetitions"), (r"\b+", "repetition of nothing"),
+        ("a*a*a*a*a*a*b", "open repetitions"), ("a*a*a*b", "open repetitions"), ("^a*a*a*a*b", "open repetitions"),
+        ("^a|a*a*a*b", "open repetitions"),
     ],
 )  # fmt: skip
 def test_others_stay_with_the_batch(pattern, why):
     """Differences of the dialects, and repetitions that a crafted text could make take forever."""
     with pytest.raises(NotCarriedOver, match=why):
         searcher(pattern)
+
+
+@pytest.mark.parametrize("pattern", ["a*a*b", "^a*a*a*b", r"\Aa*(?:b|a+)a*c", r"^[^@\s]+@[^@\s]+\.[^@\s]+$"])
+def test_few_open_repetitions_are_quick(pattern):
+    """The most that is carried over, on a text made to be backtracked over."""
+    start = time.process_time()
+    assert searcher(pattern)("a" * 300) is None
+    assert time.process_time() - start < 2.0

@@ -1,7 +1,9 @@
 """Tables of a database: the same figures as from a file, and refusals that say why."""
 
+import traceback
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import psycopg
 import pyarrow as pa
@@ -93,6 +95,53 @@ def test_an_address_in_parts() -> None:
     assert (found.schema, found.table, found.name, found.url) == ("s", "t", "s.t of d on h", "postgresql://u:p@h:5/d")
     assert Address("postgres:///?table=t").name == "t of postgres on local"
     assert Address("postgres:///?table=t").schema is None
+
+
+@pytest.mark.parametrize(
+    "login",
+    [
+        "u:S3CRET@pw@h",
+        "u:S3CRET/pw@h",
+        "u:S3CRET#pw@h",
+        "u:S3CRET%pw@h",
+        "u:S3CRET%00@h",
+        "u:S3CRET@[::bad",
+        "u:S3CRET\u2100@h",
+    ],
+)
+def test_an_unclear_address_is_refused_without_a_word_of_it(login: str) -> None:
+    """What would be read in two ways, or quoted by a library, stands in no message and no chained error."""
+    with pytest.raises(ParameterError, match="%40") as caught:
+        public.profile(f"postgresql://{login}/d?table=t")
+    assert "S3CRET" not in "".join(traceback.format_exception_only(caught.value))
+    assert caught.value.__cause__ is None and caught.value.__suppress_context__ == (
+        caught.value.__context__ is not None
+    )
+
+
+@pytest.mark.parametrize("scheme", ["POSTGRESQL", "postgres", "postgresql+psycopg"])
+def test_every_spelling_of_the_scheme_is_a_database(scheme: str) -> None:
+    """None is taken for a file, whose name would be shown."""
+    with pytest.raises(EngineRefused) as caught:
+        public.profile(f"{scheme}://u:S3CRET@127.0.0.1:9/d?table=t")
+    assert "S3CRET" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "given", ["mysql://u:S3CRET@h/d", Path("postgresql://u:S3CRET@h/d?table=t"), " postgresql://u:S3CRET@h"]
+)
+def test_another_address_is_no_file(given: str | Path) -> None:
+    """Refused without being shown, also when a path has folded its slashes."""
+    with pytest.raises(ParameterError, match="not one of PostgreSQL") as caught:
+        public.profile(given)
+    assert "S3CRET" not in str(caught.value)
+
+
+def test_the_words_of_the_driver_are_searched_for_the_password() -> None:
+    """Written as in the address, or read from it."""
+    address = Address("postgresql://u:S3%23T@h/d?table=t")
+    said = str(postgres._refused(address, psycopg.Error("no S3%23T, nor S3#T")))
+    assert "no ***, nor ***" in said
 
 
 @pytest.fixture

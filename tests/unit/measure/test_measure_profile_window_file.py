@@ -9,6 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from roadworthy.base.canonical import canonical_bytes
+from roadworthy.base.digest import digest_bytes
 from roadworthy.base.errors import MalformedEvidence, ParameterError
 from roadworthy.measure.profile.profile import profile_source, profile_table
 from roadworthy.measure.profile.source import open_data, table_source
@@ -88,3 +90,12 @@ def test_a_state_of_another_plan_is_not_written() -> None:
     other = profile_table(from_arrow(rows(2), "other")).window
     with pytest.raises(ParameterError, match="was not counted by the plan"):
         window_bytes(Window(name="mixed", reference=other.reference, state=first.state))
+
+
+def test_a_window_without_rows_is_refused() -> None:
+    """Forged with digests that fit: nothing was measured, so nothing can be judged."""
+    value = json.loads(window_bytes(window()))
+    value["state"]["groups"] = {}
+    value["state_digest"] = digest_bytes(canonical_bytes(value["state"]))
+    with pytest.raises(MalformedEvidence, match="no rows"):
+        read_window(canonical_bytes(value), "file")

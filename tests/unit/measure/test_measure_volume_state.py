@@ -1,5 +1,6 @@
 """Accumulators, plans and states: what joins, what does not, and what the bytes say."""
 
+import json
 import math
 
 import pytest
@@ -107,6 +108,12 @@ def test_asking_for_what_was_not_counted_is_an_error() -> None:
         (lambda text: text.replace('"6"', '"six"'), "no whole number"),
         (lambda text: text.replace('["6"]', '["6","6"]'), "has not 1 numbers"),
         (lambda text: text.replace('[["6"],', "["), "one result for each"),
+        (lambda text: text.replace('"6"', '"' + "9" * 5_000 + '"'), "40 digits"),
+        (lambda text: text.replace('"6"', '"1' + "0" * 30 + '"'), "no rows give"),
+        (lambda text: text.replace('"6"', '"-6"'), "no rows give"),
+        (lambda text: text.replace('"6"', '""'), "no rows give"),
+        (lambda text: text.replace('"6"', '"0"'), "without rows"),
+        (lambda text: json.dumps(json.loads(text) | {"groups": []}), "groups are no object"),
     ],
 )
 def test_damaged_bytes_are_refused(change, why: str) -> None:

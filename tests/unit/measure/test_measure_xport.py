@@ -162,3 +162,28 @@ def test_damage_is_refused(tmp_path: Path) -> None:
         assert caught.value.where.endswith("b.xpt")
     with pytest.raises(MissingFile):
         read_xport(tmp_path / "none.xpt")
+
+
+def test_columns_that_share_bytes_or_a_name_are_refused(tmp_path: Path) -> None:
+    """A small file of overlapping columns would become a large table."""
+    member = _member("AE", [("A", 2, 8, ""), ("B", 2, 8, "")], b"x" * 16)
+    second = 400 + 140 + 84
+    overlapping = member[: second + 3] + b"\x07" + member[second + 4 :]
+    with pytest.raises(UnreadableData, match="overlap"):
+        read_xport(_file(tmp_path / "a.xpt", overlapping))
+    with pytest.raises(UnreadableData, match="one name"):
+        read_xport(_file(tmp_path / "b.xpt", _member("AE", [("A", 2, 8, ""), ("A", 2, 8, "")], b"x" * 16)))
+
+
+@pytest.mark.parametrize("form", ["DATE", "DATETIME"])
+def test_a_date_that_no_calendar_has_is_refused(tmp_path: Path, form: str) -> None:
+    """It would wrap around into another."""
+    with pytest.raises(UnreadableData, match="years 1 to 9999"):
+        read_xport(_file(tmp_path / "a.xpt", _member("AE", [("D", 1, 8, form)], b"\x4f" + b"\xff" * 7)))
+
+
+@pytest.mark.parametrize("encoding", ["klingon", "base64"])
+def test_an_unknown_encoding_is_named(tmp_path: Path, encoding: str) -> None:
+    """Also one that is not for text."""
+    with pytest.raises(UnreadableData, match=encoding):
+        read_xport(_file(tmp_path / "a.xpt", _member("AE", [("A", 2, 8, "")], b"x" * 8)), encoding=encoding)

@@ -409,7 +409,13 @@ def test_what_the_policy_asks_for_is_run_on_windows_as_it_declares(road: Project
     run = on_record(road)[-1]
     assert run.window.harm_checks == ("performance.estimate",)
     assert run.evidence.parameters["confidence_share"] == 0.99
-    assert window.verdict is WindowVerdict.NOT_HARMED
+    # Labels are promised and none came: an estimate alone is no proof then. It is where none are promised.
+    assert window.verdict is WindowVerdict.CANNOT_TELL
+    (as_recorded, estimated) = on_record(road)
+    facts = {**as_recorded.evidence.facts, "labels": None}
+    unpromised = replace(as_recorded, evidence=replace(as_recorded.evidence, facts=facts))
+    assert statuses([unpromised, estimated])[0].verdict is WindowVerdict.NOT_HARMED
+    assert investigations([unpromised, estimated]) == ()
 
 
 def test_the_block_of_the_manifest(road: Project) -> None:

@@ -3,14 +3,14 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
 
 from roadworthy.base.clock import monotonic_s
 from roadworthy.base.errors import EmptyData, ManifestError
-from roadworthy.base.interval import Interval, exact
+from roadworthy.base.interval import Interval, exact, unknown
 from roadworthy.checks.scoring import all_inputs, endpoint_model, required_source
 from roadworthy.domain.criterion import Estimate
 from roadworthy.domain.evidence import Finding
@@ -58,12 +58,21 @@ class Params:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """Rows of both sets, the model, and those of its inputs that tell where a row was made."""
+    """Rows of both sets, the model, and those of its inputs that tell where a row was made.
+
+    Attributes:
+        pilot: rows of the pilot.
+        production: rows of production.
+        model: from inputs to scores.
+        acquisition: inputs that tell where a row was made.
+        declared: whether the manifest names any column that does, input or not.
+    """
 
     pilot: Inputs
     production: Inputs
     model: Model
     acquisition: tuple[str, ...]
+    declared: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +93,9 @@ class StableCheck(Check[Subject, Params]):
     inputs by weight, how many of the heaviest are shared and how many turned are shown beside them.
     The weight on cohort and acquisition columns decides too: a score must not hang on the scanner.
 
-    A row that the endpoint declines with an input taken away keeps its own score there, and is counted.
+    A row that the endpoint declines with an input taken away keeps its own score there, and is counted. What that input
+    weighs there is not known, so all weight may lie on where a row was made. Where no input moves a score, or nobody says
+    which columns tell where a row was made, nothing is known.
     """
 
     id: ClassVar[str] = "attribution.stable"
@@ -112,6 +123,7 @@ class StableCheck(Check[Subject, Params]):
             acquisition=tuple(
                 name for name in production.features if name == production.cohort or name in production.acquisition
             ),
+            declared=bool(production.cohort or production.acquisition),
         )
 
     @contextmanager
@@ -144,7 +156,8 @@ class StableCheck(Check[Subject, Params]):
         compared = stability(before, after, top=min(_TOP, len(background.names) - 1), seed=run.seed)
         alarms = [name for name, p in compared.adjusted.items() if p <= params.alarm_level_share]
         rows = min(pilot.scores.size, production.scores.size)
-        mass = mass_on(after, subject.acquisition) if subject.acquisition else exact(0.0, rows)
+        weighed = all(any(each.weights.values()) for each in (before, after))
+        mass = _mass(subject, after, production, kept[production.name]) if weighed else unknown(rows)
         timed = _forgiving(subject.model, 0.0, Counter(), "")
         cost = explanation_cost(
             timed,
@@ -156,7 +169,11 @@ class StableCheck(Check[Subject, Params]):
         )
         return Observation(
             estimates=(
-                Estimate(metric="attribution_alarms", interval=exact(len(alarms), rows), unit="figure"),
+                Estimate(
+                    metric="attribution_alarms",
+                    interval=exact(len(alarms), rows) if weighed else unknown(rows),
+                    unit="figure",
+                ),
                 Estimate(metric="acquisition_mass_share", interval=mass),
                 Estimate(metric="attribution_rank_correlation", interval=compared.rank_correlation),
             ),
@@ -169,6 +186,8 @@ class StableCheck(Check[Subject, Params]):
                 "weights": _weights(before, after),
                 "figures": _figures(compared),
                 "alarms": alarms,
+                "inputs move scores": weighed,
+                "acquisition declared": subject.declared,
                 "acquisition inputs": list(subject.acquisition),
                 "tolerated mass": params.tolerated_mass_share,
                 "cost": {
@@ -184,16 +203,25 @@ class StableCheck(Check[Subject, Params]):
         facts = observation.facts
         mass: Interval = observation.estimates[1].interval
         findings = [_changed(facts, alarm) for alarm in facts["alarms"]]
-        if not mass.known:
+        if not facts["acquisition declared"]:
+            findings.append(
+                Finding(
+                    what="Nobody says which columns tell where a row was made, so what weighs on them is unknown.",
+                    remedy="Name data.production.cohort, or columns of data.production.acquisition.",
+                )
+            )
+        if not facts["inputs move scores"]:
             findings.append(
                 Finding(what="No input moves a score.", remedy="See whether the endpoint answers every row alike.")
             )
-        elif mass.upper > facts["tolerated mass"]:
+        elif mass.known and mass.upper > facts["tolerated mass"]:
             findings.append(
                 Finding(
                     what=f"{mass.estimate:.1%} [{mass.lower:.1%}, {mass.upper:.1%}] of what scores hang on is "
                     f"{', '.join(facts['acquisition inputs'])}, which tells where a row was made.",
-                    remedy="Take these columns out of the model's inputs and train again.",
+                    remedy="Take these columns out of the model's inputs and train again."
+                    if mass.lower > facts["tolerated mass"]
+                    else "Have the endpoint score the rows that it declines, or more rows explained.",
                 )
             )
         return tuple(findings)
@@ -218,6 +246,19 @@ def _scorable(model: Model, inputs: Inputs, name: str) -> _Window:
             remedy="See why it declines them.",
         )
     return _Window(name=name, inputs=inputs.take(given), scores=scores[given], declined=int((~given).sum()))
+
+
+def _mass(subject: Subject, explained: Attributions, window: _Window, kept: int) -> Interval:
+    """The share of the weight that lies on where a row was made, with room for what declined rows may hide."""
+    if not subject.declared:
+        return unknown(window.scores.size)
+    if not subject.acquisition:
+        return exact(0.0, window.scores.size)
+    mass = mass_on(explained, subject.acquisition)
+    if not mass.known:
+        return mass
+    hidden = window.declined / (window.declined + window.scores.size)
+    return replace(mass, upper=1.0 if kept else min(1.0, mass.upper + hidden))
 
 
 def _forgiving(model: Model, own: FloatArray | float, kept: Counter[str], name: str) -> Model:
@@ -281,4 +322,4 @@ def _specimen(model: Model) -> Subject:
         columns: dict[str, FloatArray] = {name: rng.normal(size=_SPECIMEN_ROWS) for name in "abcd"}
         return make_inputs({**columns, "scanner": (rng.random(_SPECIMEN_ROWS) < new_share).astype(np.float64)})
 
-    return Subject(pilot=draw(0.05), production=draw(0.95), model=model, acquisition=("scanner",))
+    return Subject(pilot=draw(0.05), production=draw(0.95), model=model, acquisition=("scanner",), declared=True)

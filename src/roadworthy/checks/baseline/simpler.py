@@ -11,7 +11,6 @@ from roadworthy.base.errors import EmptyData
 from roadworthy.base.interval import Interval
 from roadworthy.checks.recipe import train_logistic
 from roadworthy.checks.scoring import (
-    LabelledRows,
     endpoint_model,
     labelled_rows,
     metric_of,
@@ -23,7 +22,7 @@ from roadworthy.domain.criterion import Estimate
 from roadworthy.domain.evidence import Finding
 from roadworthy.domain.use_case import Part
 from roadworthy.kit.check import Check, Observation, Run
-from roadworthy.kit.context import CheckContext, Quality
+from roadworthy.kit.context import CheckContext, DataSource, Quality
 from roadworthy.kit.params import higher
 from roadworthy.measure.delta import Metric, Sample, performance
 from roadworthy.measure.probing.inputs import Inputs, make_inputs
@@ -33,6 +32,7 @@ from roadworthy.stats.means import Range, mean_interval
 from roadworthy.stats.sample import FloatArray
 from roadworthy.stats.weighted import weighted_auc
 
+_FEWEST_OF_AN_OUTCOME = 10
 _SPECIMEN_ROWS = 1_200
 
 
@@ -48,23 +48,28 @@ class Params:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Lesson:
+    """Rows that simpler models learn from: which set, inputs and outcomes."""
+
+    name: str
+    inputs: Inputs
+    labels: FloatArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """Production rows with the model's scores, and the rows that simpler models learn from.
+    """Production rows with the model's scores, and the sets that simpler models learn from.
 
     Attributes:
         inputs: of the production rows.
         sample: their outcomes, the model's scores, and clusters.
-        learned_from: inputs of the training rows, or of the pilot's where no training set is declared.
-        labels: their outcomes.
-        set_name: which of the two it is.
+        lessons: the training set where one is declared, and the pilot; at least one.
         quality: metric and threshold.
     """
 
     inputs: Inputs
     sample: Sample
-    learned_from: Inputs
-    labels: FloatArray
-    set_name: str
+    lessons: tuple[Lesson, ...]
     quality: Quality
 
 
@@ -74,6 +79,9 @@ class SimplerCheck(Check[Subject, Params]):
     Three of them: the share of positives, which knows no input; the best single input, chosen where it was trained; and
     a logistic regression on all inputs. The last one decides. A model that is not shown to be better costs more than it
     brings, unless somebody signs why it is kept.
+
+    Each is trained on the training set and once more on the pilot, and the one that the model is shown to beat by less
+    counts: a training set that teaches badly makes every model look good. A set teaches with ten rows of each outcome.
 
     They are compared by accuracy or the Brier score where the quality is stated so, else by the AUC: any sensitivity
     can be had for nothing by calling more rows positive.
@@ -89,14 +97,12 @@ class SimplerCheck(Check[Subject, Params]):
 
     @contextmanager
     def subject(self, context: CheckContext) -> Iterator[Subject]:
-        """Production scored now; simpler models learn from the training set, or from the pilot."""
+        """Production scored now; simpler models learn from the training set and from the pilot."""
         quality, production = required_quality(context), required_source(context, "production")
-        set_name = "training" if "training" in context.data else "pilot"
-        learned = labelled_rows(replace(required_source(context, set_name), features=production.features))
-        if np.unique(learned.labels).size < 2:  # both outcomes
-            raise EmptyData(f"The {set_name} rows have one outcome only.", remedy="Give rows of both outcomes.")
+        lessons = _lessons(context, production)
         rows = labelled_rows(production)
-        yield _subject(rows, score_rows(endpoint_model(context, production), rows).sample, learned, set_name, quality)
+        sample = score_rows(endpoint_model(context, production), rows).sample
+        yield Subject(inputs=rows.inputs, sample=sample, lessons=lessons, quality=quality)
 
     @contextmanager
     def must_pass(self, context: CheckContext) -> Iterator[Subject]:
@@ -109,28 +115,29 @@ class SimplerCheck(Check[Subject, Params]):
         yield _specimen(required_quality(context), informed=False)
 
     def observe(self, subject: Subject, params: Params, run: Run) -> Observation:
-        """Train three baselines, and measure by how much the model is better than each."""
+        """Train three baselines on each set, and measure by how much the model is better than the stronger of each."""
         metric = _compared_by(metric_of(subject.quality))
-        single, single_scores = _best_single(subject)
-        baselines = {
-            "prior": np.full(subject.inputs.row_count, float(subject.labels.mean())),
-            "single_input": single_scores,
-            "logistic": train_logistic(subject.learned_from, subject.labels)(subject.inputs),
-        }
-        gains = {
-            name: _gain(subject, scores, metric, confidence=params.confidence_share, seed=run.seed)
-            for name, scores in baselines.items()
+        trained = [_baselines(subject, lesson) for lesson in subject.lessons]
+        found = {
+            name: min(
+                (
+                    _rival(subject, each[name], metric, confidence=params.confidence_share, seed=run.seed)
+                    for each in trained
+                ),
+                key=lambda rival: rival[0].lower if rival[0].known else -np.inf,
+            )
+            for name in trained[0]
         }
         return Observation(
-            estimates=tuple(Estimate(metric=f"gain_over_{name}", interval=gain) for name, gain in gains.items()),
+            estimates=tuple(Estimate(metric=f"gain_over_{name}", interval=gain) for name, (gain, _) in found.items()),
             facts={
                 "metric": metric.value,
                 "rows": subject.inputs.row_count,
-                "learned from": subject.set_name,
-                "rows learned from": subject.learned_from.row_count,
-                "best single input": single,
+                "learned from": {lesson.name: lesson.inputs.row_count for lesson in subject.lessons},
+                "stronger one learned from": {name: rival.lesson for name, (_, rival) in found.items()},
+                "best single input": found["single_input"][1].by,
                 "model": _figure(subject, subject.sample.scores, metric),
-                "baselines": {name: _figure(subject, scores, metric) for name, scores in baselines.items()},
+                "baselines": {name: _figure(subject, rival.scores, metric) for name, (_, rival) in found.items()},
             },
         )
 
@@ -158,24 +165,53 @@ class SimplerCheck(Check[Subject, Params]):
         return tuple(findings)
 
 
-def _subject(rows: LabelledRows, sample: Sample, learned: LabelledRows, set_name: str, quality: Quality) -> Subject:
-    return Subject(
-        inputs=rows.inputs,
-        sample=sample,
-        learned_from=learned.inputs,
-        labels=learned.labels,
-        set_name=set_name,
-        quality=quality,
-    )
+def _lessons(context: CheckContext, production: DataSource) -> tuple[Lesson, ...]:
+    """The training set, which must teach where it is declared, and the pilot, which must where it is alone."""
+    lessons: list[Lesson] = []
+    for name in ("training", "pilot") if "training" in context.data else ("pilot",):
+        source = required_source(context, name)
+        if lessons and source.label is None:
+            continue
+        learned = labelled_rows(replace(source, features=production.features))
+        rarer = min(int((learned.labels == outcome).sum()) for outcome in (0, 1))
+        if rarer >= _FEWEST_OF_AN_OUTCOME:
+            lessons.append(Lesson(name=name, inputs=learned.inputs, labels=learned.labels))
+        elif not lessons:
+            raise EmptyData(
+                f"The {name} rows have one outcome only."
+                if not rarer
+                else f"The {name} rows show the rarer outcome {rarer} times, too seldom to learn from.",
+                remedy=f"Give {_FEWEST_OF_AN_OUTCOME} rows of each outcome.",
+            )
+    return tuple(lessons)
 
 
-def _best_single(subject: Subject) -> tuple[str, FloatArray]:
-    """The input whose own regression ranks its training rows best, and that regression's scores of production."""
-    models = {
-        name: train_logistic(subject.learned_from.only([name]), subject.labels) for name in subject.learned_from.names
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Baseline:
+    """Scores of production by a simpler model: which set it learned from, and the one input that it reads, if it is one."""
+
+    lesson: str
+    scores: FloatArray
+    by: str = ""
+
+
+def _baselines(subject: Subject, lesson: Lesson) -> dict[str, _Baseline]:
+    rows, inputs = lesson.inputs, subject.inputs
+    # The input whose own regression ranks the rows that it learned from best.
+    models = {name: train_logistic(rows.only([name]), lesson.labels) for name in rows.names}
+    best = max(models, key=lambda name: auc(lesson.labels, models[name](rows)))
+    share = np.full(inputs.row_count, float(lesson.labels.mean()))
+    return {
+        "prior": _Baseline(lesson=lesson.name, scores=share),
+        "single_input": _Baseline(lesson=lesson.name, scores=models[best](inputs), by=best),
+        "logistic": _Baseline(lesson=lesson.name, scores=train_logistic(rows, lesson.labels)(inputs)),
     }
-    best = max(models, key=lambda name: auc(subject.labels, models[name](subject.learned_from)))
-    return best, models[best](subject.inputs)
+
+
+def _rival(
+    subject: Subject, baseline: _Baseline, metric: Metric, *, confidence: float, seed: int
+) -> tuple[Interval, _Baseline]:
+    return _gain(subject, baseline.scores, metric, confidence=confidence, seed=seed), baseline
 
 
 def _gain(subject: Subject, scores: FloatArray, metric: Metric, *, confidence: float, seed: int) -> Interval:
@@ -228,8 +264,6 @@ def _specimen(quality: Quality, *, informed: bool) -> Subject:
     return Subject(
         inputs=inputs,
         sample=Sample(labels=outcome.astype(np.int64), scores=np.where((outcome == 1) == informed, 1 - noise, noise)),
-        learned_from=learned,
-        labels=labels,
-        set_name="training",
+        lessons=(Lesson(name="training", inputs=learned, labels=labels),),
         quality=quality,
     )

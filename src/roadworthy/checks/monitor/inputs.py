@@ -1,8 +1,13 @@
-"""Whether the inputs of a window moved away from the frozen pilot. What drifts opens an investigation; it is no harm."""
+"""Whether the inputs of a window moved away from the frozen pilot. What drifts opens an investigation; it is no harm.
 
+So do labels that are lacking where they are promised: who may leave them out can make harm look like quality. Only as many
+are let pass as chance explains by Fisher's exact test against the pilot, which takes rows for independent.
+"""
+
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import pyarrow as pa
@@ -14,6 +19,7 @@ from roadworthy.domain.evidence import Finding
 from roadworthy.domain.use_case import Part
 from roadworthy.kit.check import AttachedFile, Check, Observation, Run, Watch
 from roadworthy.kit.context import CheckContext, DataSource
+from roadworthy.measure.probing.inputs import is_missing
 from roadworthy.measure.profile.compare import ColumnShift, compare_states
 from roadworthy.measure.profile.window_file import Window, window_bytes
 from roadworthy.measure.table import Table, from_arrow, open_table
@@ -43,12 +49,41 @@ class Params:
     windows: int = 100
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelCounts:
+    """Rows and those of them without a label, of the pilot and of a window."""
+
+    pilot_rows: int
+    pilot_missing: int
+    rows: int
+    missing: int
+
+    def to_facts(self, false_alarm_share: float) -> dict[str, Any]:
+        """As facts of evidence; ``lacking`` tells whether more are missing than chance explains.
+
+        Args:
+            false_alarm_share: the chance of saying so of a window that lacks as many as the pilot, in (0, 1).
+        """
+        chance = chance_of_as_many(self)
+        return {
+            "pilot rows": self.pilot_rows,
+            "pilot missing": self.pilot_missing,
+            "rows": self.rows,
+            "missing": self.missing,
+            "lacking": chance <= false_alarm_share,
+        }
+
+
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """A counted window, and the columns of the pilot that it does not have or that read otherwise there."""
+    """A counted window, the columns of the pilot that it does not have or that read otherwise there, and its labels.
+
+    Labels are counted where the manifest promises them; they are None elsewhere.
+    """
 
     window: Window
     lost: dict[str, str]
+    labels: LabelCounts | None = None
 
 
 def freeze(source: DataSource) -> Window:
@@ -79,6 +114,7 @@ class InputsCheck(Check[Subject, Params]):
     Args:
         pilot: see ``freeze``.
         rule: with the calendar's budget.
+        frozen_as: name of what the pilot was frozen from (see the monitor's folder); "" when nobody keeps it.
     """
 
     id: ClassVar[str] = "monitor.inputs"
@@ -90,15 +126,17 @@ class InputsCheck(Check[Subject, Params]):
     must_fail_because: ClassVar[str] = "a window in which every input lost its values"
     watch: ClassVar[Watch | None] = Watch(harm=False)
 
-    def __init__(self, pilot: Window, rule: AlertRule) -> None:
+    def __init__(self, pilot: Window, rule: AlertRule, frozen_as: str = "") -> None:
         self._pilot = pilot
         self._rule = rule
+        self._frozen_as = frozen_as
 
     @contextmanager
     def subject(self, context: CheckContext) -> Iterator[Subject]:
         """The window, counted in one scan."""
         source = context.data["production"]
-        yield count(self._pilot.reference, open_table(source.pattern), source.pattern.name)
+        counted = count(self._pilot.reference, open_table(source.pattern), source.pattern.name)
+        yield replace(counted, labels=count_labels(context))
 
     @contextmanager
     def must_pass(self, context: CheckContext) -> Iterator[Subject]:
@@ -134,6 +172,8 @@ class InputsCheck(Check[Subject, Params]):
                 "tolerance": self._rule.tolerance,
                 "columns": [_row(item) for item in seen.columns],
                 "lost": dict(subject.lost),
+                "labels": subject.labels.to_facts(1 / self._rule.windows) if subject.labels else None,
+                "frozen as": self._frozen_as,
                 "reference": self._pilot.reference.digest,
                 "reference state": self._pilot.state.digest,
                 "state": window.state.digest,
@@ -157,7 +197,15 @@ class InputsCheck(Check[Subject, Params]):
             for row in facts["columns"]
             if row["verdict"] == Alarm.EXCEEDS.value
         ]
-        return (*lost, *drifted)
+        labels = facts["labels"]
+        if not labels or not labels["lacking"]:
+            return (*lost, *drifted)
+        unlabelled = Finding(
+            what=f"{labels['missing']} of {labels['rows']} rows have no label, against {labels['pilot missing']} of "
+            f"{labels['pilot rows']} of the pilot.",
+            remedy="Deliver the labels; until then nobody can tell whether this window was harmed.",
+        )
+        return (*lost, *drifted, unlabelled)
 
 
 def count(reference: Reference, table: Table, name: str) -> Subject:
@@ -178,6 +226,47 @@ def count(reference: Reference, table: Table, name: str) -> Subject:
         values=tuple(item for item in reference.values if item.column not in lost),
     )
     return Subject(window=Window(name=name, reference=kept, state=scan(profile_plan(kept), table)), lost=lost)
+
+
+def count_labels(context: CheckContext) -> LabelCounts | None:
+    """Count them; None where the manifest names no label for the one or the other: none is promised.
+
+    Raises:
+        MissingFile, UnreadableData, EmptyData: one of the sets cannot be read (RW-102, RW-103, RW-104).
+    """
+    pilot, window = context.data.get("pilot"), context.data["production"]
+    if pilot is None or pilot.label is None or window.label is None:
+        return None
+    pilot_rows, pilot_missing = _missing(pilot, pilot.label)
+    rows, missing = _missing(window, window.label)
+    return LabelCounts(pilot_rows=pilot_rows, pilot_missing=pilot_missing, rows=rows, missing=missing)
+
+
+def chance_of_as_many(counts: LabelCounts) -> float:
+    """P(a window lacks at least that many), were the rows without a label spread by chance over pilot and window.
+
+    The upper tail of the hypergeometric distribution (Fisher 1935), added up on the scale of logarithms.
+    """
+    rows, missing = counts.rows, counts.missing
+    everything, gone = counts.pilot_rows + rows, counts.pilot_missing + missing
+    whole = _log_choose(everything, rows)
+    terms = (
+        math.exp(_log_choose(gone, k) + _log_choose(everything - gone, rows - k) - whole)
+        for k in range(missing, min(gone, rows) + 1)
+        if rows - k <= everything - gone
+    )
+    return min(1.0, math.fsum(terms))
+
+
+def _missing(source: DataSource, label: str) -> tuple[int, int]:
+    table = open_table(source.pattern)
+    if label not in table.column_names:
+        return table.row_count, table.row_count
+    return table.row_count, int(is_missing(table.column(label)).sum())
+
+
+def _log_choose(n: int, k: int) -> float:
+    return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
 
 
 def _row(item: ColumnShift) -> dict[str, Any]:

@@ -7,15 +7,18 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from roadworthy.base.errors import ManifestError
-from roadworthy.base.interval import Interval
+from roadworthy.base.errors import EmptyData, ManifestError
+from roadworthy.base.interval import Interval, unknown
 from roadworthy.checks.scoring import (
+    Declined,
+    LabelledRows,
     all_inputs,
     endpoint_model,
     labelled_rows,
     metric_of,
     required_quality,
     required_source,
+    score_rows,
 )
 from roadworthy.domain.criterion import Estimate
 from roadworthy.domain.evidence import Finding
@@ -59,9 +62,17 @@ class Params:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """The pilot with outcomes, and production's scores alone, NaN where the endpoint declined."""
+    """The pilot with outcomes, and production's scores alone, NaN where the endpoint declined.
+
+    Attributes:
+        pilot: rows that got a score: what a score means is learned on these.
+        judged: all rows, the declined ones as the best score for their outcome: what production is held against.
+        production: scores.
+        quality: metric, threshold and margin.
+    """
 
     pilot: Sample
+    judged: Sample
     production: FloatArray
     quality: Quality
 
@@ -77,7 +88,8 @@ class EstimateCheck(Check[Subject, Params]):
     rows of one cluster count together, and with fewer than five rows or clusters of either outcome nothing is known.
 
     A row that the endpoint declines has no score to expect anything by: it counts as one whose score the pilot never
-    saw, and with too many of these nothing is known.
+    saw, and with too many of these nothing is known. In the pilot it counts as the best score there is, since a poor pilot
+    would make the loss look small. Scores that are all alike say nothing of any loss.
     """
 
     id: ClassVar[str] = "performance.estimate"
@@ -102,14 +114,10 @@ class EstimateCheck(Check[Subject, Params]):
         pilot, production = required_source(context, "pilot"), required_source(context, "production")
         rows = labelled_rows(pilot)
         scores = endpoint_model(context, pilot)(rows.inputs)
-        given = np.isfinite(scores)
         feed = all_inputs(open_table(production.pattern), production)
         yield Subject(
-            pilot=Sample(
-                labels=rows.labels[given].astype(np.int64),
-                scores=scores[given],
-                clusters=None if rows.clusters is None else rows.clusters[given],
-            ),
+            pilot=_answered(rows, scores),
+            judged=score_rows(lambda _: scores, rows, declined_as=Declined.BEST).sample,
             production=endpoint_model(context, production)(feed),
             quality=quality,
         )
@@ -119,14 +127,16 @@ class EstimateCheck(Check[Subject, Params]):
         """Production scores drawn as the pilot's were."""
         quality = required_quality(context)
         _, scores = _specimen(quality.threshold, seed=2)
-        yield Subject(pilot=_pilot(quality.threshold), production=scores, quality=quality)
+        pilot = _pilot(quality.threshold)
+        yield Subject(pilot=pilot, judged=pilot, production=scores, quality=quality)
 
     @contextmanager
     def must_fail(self, context: CheckContext) -> Iterator[Subject]:
         """Production scores around the threshold only."""
         quality = required_quality(context)
         _, scores = _specimen(quality.threshold, seed=2, near_share=1.0)
-        yield Subject(pilot=_pilot(quality.threshold), production=scores, quality=quality)
+        pilot = _pilot(quality.threshold)
+        yield Subject(pilot=pilot, judged=pilot, production=scores, quality=quality)
 
     def observe(self, subject: Subject, params: Params, run: Run) -> Observation:
         """Learn, expect, and plan the audit that would bound what the expectation cannot see."""
@@ -142,16 +152,18 @@ class EstimateCheck(Check[Subject, Params]):
         expected = _expect(calibration, subject, given, params, run)
         supported = expected.support_share * float(given.mean()) if given.any() else 0.0
         figure: Interval = getattr(expected, metric.value)
+        judged = subject.judged
         before = performance(
-            subject.pilot.labels,
-            subject.pilot.scores,
+            judged.labels,
+            judged.scores,
             metric,
             threshold=threshold,
             confidence=params.confidence_share,
-            clusters=subject.pilot.clusters,
+            clusters=judged.clusters,
             seed=run.seed,
         )
-        loss = difference(figure, before)
+        differ = bool(np.ptp(subject.pilot.scores))
+        loss = difference(figure, before) if differ else unknown(subject.pilot.scores.size)
         margin = subject.quality.margin_from_pilot
         return Observation(
             estimates=(
@@ -167,6 +179,8 @@ class EstimateCheck(Check[Subject, Params]):
                 "rows declined": int((~given).sum()),
                 "rows with a score that the pilot had": round(supported, 6),
                 "rows wanted with such a score": params.supported_share,
+                "pilot rows declined": int(judged.scores.size - subject.pilot.scores.size),
+                "pilot scores differ": differ,
                 "rarer outcome in the pilot": calibration.rarer,
                 "blind spot": expected.blind_spot,
                 "labels that would bound it": _audit(figure, metric, margin, subject.pilot),
@@ -178,6 +192,13 @@ class EstimateCheck(Check[Subject, Params]):
         facts, loss = observation.facts, observation.estimates[0].interval
         labels = facts["labels that would bound it"]
         audit = "Label production rows." if labels is None else f"Label {labels} production rows drawn at random."
+        if not facts["pilot scores differ"]:
+            return (
+                Finding(
+                    what="No quality can be expected: the pilot's scores are all alike.",
+                    remedy="See whether the endpoint answers every row alike.",
+                ),
+            )
         if not loss.known:
             return (
                 Finding(
@@ -199,6 +220,18 @@ class EstimateCheck(Check[Subject, Params]):
                 remedy=f"{audit} Then look at the inputs that moved; the estimate sees nothing of a changed outcome.",
             ),
         )
+
+
+def _answered(rows: LabelledRows, scores: FloatArray) -> Sample:
+    """The rows that got a score."""
+    given = np.isfinite(scores)
+    if not given.any():
+        raise EmptyData(f"The endpoint scores none of {scores.size} pilot rows.", remedy="See why it declines them.")
+    return Sample(
+        labels=rows.labels[given].astype(np.int64),
+        scores=scores[given],
+        clusters=None if rows.clusters is None else rows.clusters[given],
+    )
 
 
 def _cells(rows: int) -> int:

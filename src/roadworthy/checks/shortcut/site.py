@@ -27,6 +27,7 @@ from roadworthy.kit.context import CheckContext, DataSource
 from roadworthy.kit.params import higher
 from roadworthy.measure.probing.counterfactual import Swap, swap_site
 from roadworthy.measure.probing.inputs import Inputs, Model, is_missing, make_inputs
+from roadworthy.measure.probing.leakage import find_target_leaks
 from roadworthy.measure.probing.leave_out import LeaveOut, leave_one_site_out
 from roadworthy.measure.probing.residual import SiteEffect, site_beyond_score
 from roadworthy.measure.probing.shortcut import Predictability, predictable, predictable_time
@@ -37,6 +38,7 @@ _CARRIERS_SHOWN = 5
 _TOLERATED = 0.05
 _MOST_ASKED = 4
 _MOST_ROWS = 2_000
+_FEWEST_OF_A_SITE = 10
 _SPECIMEN_ROWS = 600
 
 
@@ -92,7 +94,8 @@ class SiteCheck(Check[Subject, Params]):
     1. Can the circumstances be predicted from the inputs? That alone is no harm, since hospitals do see different
        patients; it is shown, with the inputs that carry it.
     2. Does a decision change when only the circumstances do? Those that the model takes are exchanged for another
-       site's. A model that takes none cannot use them directly, which counts as no change.
+       site's. A model that takes none cannot use them directly, which counts as no change, unless it declines rows or one
+       of its inputs alone tells them.
     3. Does the site say something about the outcome that the score does not, and what does a plain recipe lose at a site
        that it never saw, where a training set is declared? Both are shown: they point at sites that the model reads off
        other inputs, which question 2 cannot see.
@@ -152,7 +155,8 @@ class SiteCheck(Check[Subject, Params]):
             subject.labels[given], scores[given], sites[given], seed=run.seed, confidence=params.confidence_share
         )
         left_out = _leave_out(subject.training, params, run)
-        flipped = exact(0.0, subject.labels.size) if swap is None else swap.flipped_share
+        copies = _copies(subject, run)
+        flipped = _flipped(swap, subject.labels.size, told=bool(copies), answered=bool(given.all()))
         auc = max((each.auc for _, each in asked if each.auc.known), key=lambda a: a.estimate, default=unknown())
         drop = None if left_out is None or left_out.worst is None else left_out.worst.loss
         return Observation(
@@ -166,6 +170,7 @@ class SiteCheck(Check[Subject, Params]):
                 "rows declined": int((~given).sum()),
                 "sites by": subject.site,
                 "inputs that tell circumstances": list(subject.tokens),
+                "inputs that copy circumstances": copies,
                 "predicted": _predicted(asked),
                 "swap": None if swap is None else _swap_row(swap),
                 "beyond the score": _beyond_row(beyond),
@@ -177,14 +182,23 @@ class SiteCheck(Check[Subject, Params]):
         """What the model uses is harm; what it could use is to be looked into."""
         facts, flipped = observation.facts, observation.estimates[0].interval
         findings = []
-        if not flipped.known:
+        findings += [
+            Finding(
+                what=f"{row['input']} alone tells {row['value']} of {row['circumstance']} (AUC {row['auc']:.3f}) and is not "
+                "declared as a circumstance, so whether decisions hang on it was not tried.",
+                remedy="Declare it in data.production.acquisition if it says where a row was made; otherwise see whether it is "
+                "measured alike everywhere, or take it out of the model's inputs.",
+            )
+            for row in facts["inputs that copy circumstances"]
+        ]
+        if not flipped.known and (facts["rows declined"] or (facts["swap"] or {}).get("undecided")):
             findings.append(
                 Finding(
                     what="Some rows got no score with another site's values, so the share of changed decisions is unknown.",
                     remedy="See why the endpoint declines them.",
                 )
             )
-        elif flipped.upper > _TOLERATED:
+        elif flipped.known and facts["swap"] and flipped.upper > _TOLERATED:
             findings.append(
                 Finding(
                     what=f"{flipped.estimate:.1%} [{flipped.lower:.1%}, {flipped.upper:.1%}] of the decisions change when "
@@ -272,6 +286,42 @@ def _swap(subject: Subject, params: Params, run: Run) -> Swap | None:
         seed=run.seed,
         confidence=params.confidence_share,
     )
+
+
+def _copies(subject: Subject, run: Run) -> list[dict[str, Any]]:
+    """Inputs that tell a site, scanner or batch by themselves without being declared; for each the value told best.
+
+    The swap leaves these as they are, so a model that decides by one of them would pass it.
+    """
+    others = [name for name in subject.inputs.names if name not in subject.tokens]
+    found: dict[str, dict[str, Any]] = {}
+    for circumstance in subject.circumstances.names[:_MOST_ASKED] if others else ():
+        names = subject.circumstances.column(circumstance).astype(np.str_)
+        values, counts = np.unique(names, return_counts=True)
+        for value in values[(counts >= _FEWEST_OF_A_SITE) & (counts <= names.size - _FEWEST_OF_A_SITE)]:
+            told = find_target_leaks(subject.inputs.only(others), names == value, seed=run.seed)
+            suspects = {each.columns[0] for each in told.findings}
+            for each in told.tells:
+                known = found.get(each.column)
+                if each.column in suspects and (known is None or each.auc.estimate > known["auc"]):
+                    found[each.column] = {
+                        "input": each.column,
+                        "circumstance": circumstance,
+                        "value": str(value),
+                        "auc": round(each.auc.estimate, 6),
+                    }
+    return list(found.values())
+
+
+def _flipped(swap: Swap | None, rows: int, *, told: bool, answered: bool) -> Interval:
+    """The share of decisions that change; nothing is known of what was not asked.
+
+    A model that takes no circumstance cannot decide by one, provided that it decides at all and that no other input says
+    the same. Where the swap left such an input alone, what it saw is only the least.
+    """
+    if swap is None:
+        return unknown(rows) if told or not answered else exact(0.0, rows)
+    return replace(swap.flipped_share, upper=1.0) if told and swap.flipped_share.known else swap.flipped_share
 
 
 def _leave_out(training: LabelledRows | None, params: Params, run: Run) -> LeaveOut | None:

@@ -1,6 +1,6 @@
 """The slice in which the model is furthest behind the rest: those named beforehand, and whatever a search finds."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
@@ -34,6 +34,7 @@ from roadworthy.measure.probing.slices import (
     candidate_slices,
     measure_slices,
 )
+from roadworthy.stats.sample import BoolArray
 
 _MOST_CANDIDATES = 2_000
 _MOST_ROWS = 5_000
@@ -62,6 +63,7 @@ class Subject:
         named: columns whose values are the slices named beforehand: cohort and acquisition.
         inputs: columns that are searched.
         sample: labels and scores of the same rows, independent of each other.
+        declined: which of them the endpoint did not score.
         left_out: rows of clusters that already have a row here.
         unjudged: cohorts without any labelled row.
         quality: metric, threshold and margin.
@@ -70,6 +72,7 @@ class Subject:
     named: Inputs
     inputs: Inputs
     sample: Sample
+    declined: BoolArray
     left_out: int
     unjudged: tuple[str, ...]
     quality: Quality
@@ -81,7 +84,10 @@ class WorstSliceCheck(Check[Subject, Params]):
     Named slices - each value of cohort and acquisition columns - must show that they are not behind by more than the
     margin; one that is too small to be measured may be, so it keeps the bound from being met. Slices that a search finds
     among the inputs, one column or two at a time, can only accuse: they count when they are proven to be behind. Where
-    none was large enough to be measured, how many are behind is unknown.
+    none was large enough to be measured, how many are behind is unknown, as it is where all scores are alike.
+
+    A declined row counts as the worst score. In a slice that is fair; among the rest it would hide how far a slice is
+    behind, so the upper end has room for all that the declined rows of the rest may be worth.
     """
 
     id: ClassVar[str] = "slices.worst"
@@ -105,7 +111,9 @@ class WorstSliceCheck(Check[Subject, Params]):
                 remedy="Name the site or group, data.production.cohort, or columns of data.production.acquisition.",
                 where="data.production",
             )
-        yield _subject(rows, score_rows(endpoint_model(context, source), rows).sample, quality, every)
+        scores = endpoint_model(context, source)(rows.inputs)
+        sample = score_rows(lambda _: scores, rows).sample
+        yield _subject(rows, sample, np.isnan(scores), quality, every)
 
     @contextmanager
     def must_pass(self, context: CheckContext) -> Iterator[Subject]:
@@ -137,16 +145,20 @@ class WorstSliceCheck(Check[Subject, Params]):
         searched, depth = _search(subject, metric, params, run)
         rows = len(subject.sample.labels)
         # A search that could measure nothing found nothing and cleared nothing.
-        behind = exact(len(searched.worse), rows) if _measured(searched) else unknown(rows)
+        differ = _differ(subject)
+        behind = exact(len(searched.worse), rows) if differ and _measured(searched) else unknown(rows)
+        gap = _worst_gap(named, subject.unjudged, _hidden(named, columns, subject)) if differ else unknown(rows)
         return Observation(
             estimates=(
-                Estimate(metric="worst_slice_gap", interval=_worst_gap(named, subject.unjudged)),
+                Estimate(metric="worst_slice_gap", interval=gap),
                 Estimate(metric="searched_slices_behind", interval=behind, unit="slice"),
             ),
             facts={
                 "metric": metric.value,
                 "margin": quality.margin_from_pilot,
                 "rows": rows,
+                "rows declined": int(subject.declined.sum()),
+                "scores differ": differ,
                 "rows of clusters already seen": subject.left_out,
                 "smallest n": params.smallest_n,
                 "named": [_row(each) for each in named.figures],
@@ -165,6 +177,22 @@ class WorstSliceCheck(Check[Subject, Params]):
     def explain(self, observation: Observation) -> tuple[Finding, ...]:
         """Named slices that are behind, may be or are too small; and slices that the search proved."""
         facts, findings = observation.facts, []
+        if not facts["scores differ"]:
+            findings.append(
+                Finding(
+                    what="All scores are alike or missing, so no slice can be told from another.",
+                    remedy="See whether the endpoint answers every row alike.",
+                )
+            )
+        gap: Interval = observation.estimates[0].interval
+        if facts["rows declined"] and not gap.upper <= facts["margin"]:
+            findings.append(
+                Finding(
+                    what=f"The endpoint declines {facts['rows declined']} of {facts['rows']} rows, which may hide how far a "
+                    "slice is behind the rest.",
+                    remedy="See why it declines them.",
+                )
+            )
         for row in facts["named"]:
             if row["upper"] is not None and row["upper"] <= facts["margin"]:
                 continue
@@ -204,13 +232,14 @@ class WorstSliceCheck(Check[Subject, Params]):
         return tuple(findings)
 
 
-def _subject(rows: LabelledRows, sample: Sample, quality: Quality, every: int) -> Subject:
+def _subject(rows: LabelledRows, sample: Sample, declined: BoolArray, quality: Quality, every: int) -> Subject:
     assert rows.circumstances is not None
     return Subject(
         named=rows.circumstances,
         inputs=rows.inputs,
         # One row of each cluster is left, so rows are independent.
         sample=Sample(labels=sample.labels, scores=sample.scores),
+        declined=declined,
         left_out=every - rows.labels.size,
         unjudged=rows.unjudged_cohorts,
         quality=quality,
@@ -249,13 +278,36 @@ def _measured(report: SliceReport) -> int:
     return sum(each.shortfall.known for each in report.figures)
 
 
-def _worst_gap(report: SliceReport, unjudged: tuple[str, ...]) -> Interval:
+def _differ(subject: Subject) -> bool:
+    return np.unique(subject.sample.scores[~subject.declined]).size > 1
+
+
+def _hidden(report: SliceReport, columns: Inputs, subject: Subject) -> dict[str, float]:
+    """By slice, how much better the rest may be than it is with its declined rows counted as the worst.
+
+    A share moves by no more than the share of declined rows, and the AUC by no more than the share of pairs with one;
+    with d and e for the declined shares of either outcome that is 1 - (1 - d)(1 - e), which is at least any of them.
+    """
+    positive = subject.sample.labels == 1
+
+    def share(rows: BoolArray) -> float:
+        return float(subject.declined[rows].mean()) if rows.any() else 0.0
+
+    found = {}
+    for each in report.figures:
+        rest = ~each.slice.rows(columns)
+        found[str(each.slice)] = 1 - (1 - share(rest & positive)) * (1 - share(rest & ~positive))
+    return found
+
+
+def _worst_gap(report: SliceReport, unjudged: tuple[str, ...], hidden: Mapping[str, float]) -> Interval:
     """The largest shortfall, end by end; a slice that could not be measured may be behind by all there is."""
     n = min((each.shortfall.n for each in report.figures), default=report.whole.n)
-    measured = [each.shortfall for each in report.figures if each.shortfall.known]
+    rooms = [(each.shortfall, hidden[str(each.slice)]) for each in report.figures if each.shortfall.known]
+    measured = [gap for gap, _ in rooms]
     open_end = bool(unjudged or report.too_small) or len(measured) < len(report.figures)
     estimate, lower = (max((getattr(each, end) for each in measured), default=0.0) for end in ("estimate", "lower"))
-    upper = 1.0 if open_end else max((each.upper for each in measured), default=1.0)
+    upper = 1.0 if open_end else max((min(1.0, gap.upper + room) for gap, room in rooms), default=1.0)
     return Interval(estimate=estimate, lower=lower, upper=max(upper, estimate), n=n, confidence=report.level)
 
 
@@ -292,6 +344,7 @@ def _specimen(quality: Quality) -> Subject:
             {"age": rng.uniform(30.0, 85.0, _SPECIMEN_ROWS), "size": rng.normal(14.0, 2.0, _SPECIMEN_ROWS)}
         ),
         sample=Sample(labels=labels, scores=np.where(labels == 1, 1 - noise, noise)),
+        declined=np.zeros(_SPECIMEN_ROWS, dtype=np.bool_),
         left_out=0,
         unjudged=(),
         quality=quality,

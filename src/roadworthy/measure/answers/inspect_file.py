@@ -2,9 +2,13 @@
 
 A log is one JSON document (``.json``) or a zip archive of a head and one document a sample (``.eval``), which newer
 versions of Inspect compress with Zstandard. The content decides which it is, not the name.
+
+A log comes from elsewhere. So no archive is unpacked beyond ``MOST_MEMBER_BYTES`` a member and ``MOST_BYTES`` in all, and
+whatever its bytes do to a parser is the log's fault and is said so.
 """
 
 import json
+import lzma
 import struct
 import zipfile
 import zlib
@@ -18,7 +22,16 @@ from roadworthy.base.errors import UnreadableData
 _VERSION = 2
 _ZIP_START = b"PK"
 _ZSTANDARD = 93
+_ENCRYPTED = 1
+MOST_MEMBER_BYTES = 128 * 2**20
+"""The largest document of one sample, or head, that is unpacked."""
+MOST_BYTES = 2**30
+"""How much of one archive is unpacked; a run that needs more is split."""
 _LOCAL_HEADER = struct.Struct("<26xHH")
+_DAMAGED = (
+    zipfile.BadZipFile, pa.ArrowException, zlib.error, lzma.LZMAError, struct.error, NotImplementedError, EOFError, OSError,
+    ValueError,
+)  # fmt: skip
 
 
 class LogDocument(NamedTuple):
@@ -51,7 +64,10 @@ def read_document(path: Path, data: bytes) -> LogDocument:
 
 def _from_json(data: bytes, place: str) -> LogDocument:
     head = _object(data, place)
-    return LogDocument(head, list(head.pop("samples", None) or []))
+    samples = head.pop("samples", None) or []
+    if not isinstance(samples, list) or not all(isinstance(sample, dict) for sample in samples):
+        raise unreadable(place, "its samples are not a list of objects")
+    return LogDocument(head, samples)
 
 
 def _from_archive(path: Path) -> LogDocument:
@@ -60,17 +76,30 @@ def _from_archive(path: Path) -> LogDocument:
             names = archive.namelist()
             if "header.json" not in names:
                 raise unreadable(str(path), "the run did not finish: header.json is not in the archive")
-            head = _object(_member(archive, path, "header.json"), str(path))
             places = sorted(name for name in set(names) if name.startswith("samples/") and name.endswith(".json"))
+            _require_bounded(archive, path, ["header.json", *places])
+            head = _object(_member(archive, path, "header.json"), str(path))
             return LogDocument(head, [_object(_member(archive, path, name), f"{path}!{name}") for name in places])
-    except (zipfile.BadZipFile, pa.ArrowException, zlib.error, struct.error, NotImplementedError) as error:
+    except _DAMAGED as error:
         raise unreadable(str(path), f"its archive is damaged: {error}") from error
+
+
+def _require_bounded(archive: zipfile.ZipFile, path: Path, names: list[str]) -> None:
+    """Refuse by what the archive states of itself; ``_member`` holds it to that."""
+    members = [archive.getinfo(name) for name in names]
+    if any(info.flag_bits & _ENCRYPTED for info in members):
+        raise unreadable(str(path), "its archive is encrypted")
+    if max(info.file_size for info in members) > MOST_MEMBER_BYTES or sum(i.file_size for i in members) > MOST_BYTES:
+        raise unreadable(
+            str(path), f"unpacked it is larger than {MOST_BYTES} bytes, or one sample than {MOST_MEMBER_BYTES}"
+        )
 
 
 def _member(archive: zipfile.ZipFile, path: Path, name: str) -> bytes:
     """The bytes of a member. The standard library knows Zstandard from Python 3.14 on; Arrow always does."""
     info = archive.getinfo(name)
     if info.compress_type != _ZSTANDARD:
+        # It stops by itself at the size that the archive states, and then finds that the checksum does not fit.
         return archive.read(info)
     with path.open("rb") as stream:
         stream.seek(info.header_offset)
@@ -78,7 +107,7 @@ def _member(archive: zipfile.ZipFile, path: Path, name: str) -> bytes:
         stream.seek(name_bytes + extra_bytes, 1)
         packed = stream.read(info.compress_size)
     with pa.CompressedInputStream(pa.BufferReader(packed), "zstd") as plain:
-        data = bytes(plain.read())
+        data = bytes(plain.read(info.file_size + 1))
     if zlib.crc32(data) != info.CRC:
         raise zipfile.BadZipFile(f"the checksum of {name} does not fit")
     return data
@@ -88,8 +117,9 @@ def _object(data: bytes, place: str) -> dict[str, Any]:
     # Inspect writes NaN and Infinity as bare words, which strict JSON has not.
     try:
         value = json.loads(data)
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise unreadable(place, f"it is not JSON: {error}") from error
+    except (ValueError, RecursionError) as error:
+        # Also numbers of thousands of digits, and brackets within brackets without end.
+        raise unreadable(place, f"it is not JSON that can be read: {error}") from error
     if not isinstance(value, dict):
         raise unreadable(place, "it is not an object")
     return value

@@ -31,6 +31,8 @@ from roadworthy.measure.answers.outcome import Answer, Item, ScoredAnswer
 from roadworthy.stats.outcomes import Outcome
 
 _ATTACHMENT = "attachment://"
+_MOST_DUE = 1_000_000
+"""Samples times epochs that a head may name: each becomes a row, there or not."""
 
 INSPECT_VALUES: Mapping[str, Outcome] = MappingProxyType(
     {
@@ -113,11 +115,11 @@ def read_inspect_log(path: Path, reading: LogReading | None = None) -> InspectLo
     document = read_document(path, data)
     if not document.samples:
         raise EmptyData("The log has no samples.", remedy="Log samples: they are the evidence.", where=place)
-    scorer = _scorer(document.samples, understood, place)
     try:
+        scorer = _scorer(document.samples, understood, place)
         samples = sorted(map(_restored, document.samples), key=lambda sample: (str(sample["id"]), int(sample["epoch"])))
         return _in_our_words(digest_bytes(data), document.head, samples, understood, scorer)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
         raise unreadable(place, f"a sample cannot be read: {error!r}") from error
 
 
@@ -160,6 +162,8 @@ def _missing(head: dict[str, Any], samples: list[dict[str, Any]]) -> list[Scored
         raise ValueError("two samples have one id and epoch")
     names = (head["eval"].get("dataset") or {}).get("sample_ids") or []
     epochs = (head["eval"].get("config") or {}).get("epochs") or 1
+    if not isinstance(names, list) or not isinstance(epochs, int) or len(names) * epochs > _MOST_DUE:
+        raise ValueError(f"the head names no list of samples, or more than {_MOST_DUE} of them and their epochs")
     due = {(str(name), epoch) for name in names for epoch in range(1, epochs + 1)}
     return [ScoredAnswer(item_id=name, repeat=epoch - 1, outcome=None) for name, epoch in sorted(due.difference(there))]
 
@@ -275,7 +279,8 @@ def _objections(
         yield "The log was invalidated."
     if (spec.get("revision") or {}).get("dirty"):
         yield "The code had changes that were not committed."
-    due = ((spec.get("dataset") or {}).get("samples") or 0) * ((spec.get("config") or {}).get("epochs") or 1)
+    # Whole numbers before they are multiplied: a text times a number is a longer text.
+    due = int((spec.get("dataset") or {}).get("samples") or 0) * int((spec.get("config") or {}).get("epochs") or 1)
     if len(samples) < due:
         yield f"{due - len(samples)} of {due} samples are missing."
     for name, words in (

@@ -5,14 +5,16 @@ The rows stay where they are: the database counts, and what leaves it are counts
 Rules kept here:
 1. Each question opens a connection of its own, which reads and never writes, and closes it.
 2. The same table gives the same sample: the database's generator is seeded, and it reads the rows one after the other.
-3. No password stands in an address that is shown: the name of a source has none.
+3. No password stands in what is shown: the name of a source has none, an address that could be split in the wrong place
+   is refused without a word of it, and what the driver says is searched for it.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
-from urllib.parse import parse_qs, urlsplit, urlunsplit
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit, urlunsplit
 
 import psycopg
 import pyarrow as pa
@@ -30,6 +32,10 @@ from roadworthy.measure.volume.state import State
 
 _SEED = 0.5
 _CONNECT_S = 10
+_SCHEME = re.compile(r"postgres(ql)?(\+[a-z0-9_]+)?")
+"""PostgreSQL's two, also with the driver that other libraries write behind them."""
+_STRAY_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})|%00")
+_HIDDEN = "***"
 
 
 class Address:
@@ -39,9 +45,9 @@ class Address:
         """Read ``postgresql://user:password@host:port/database?table=schema.name``.
 
         Raises:
-            ParameterError: no table is named (RW-114).
+            ParameterError: no table is named, or it cannot be told where its parts end (RW-114).
         """
-        parts = urlsplit(url)
+        parts = _parts(url)
         options = parse_qs(parts.query, keep_blank_values=True)
         named = options.pop("table", [])
         if len(named) != 1 or not all(named[0].rpartition(".")[::2][-1:]) or options:
@@ -51,16 +57,39 @@ class Address:
             )
         schema, _, self.table = named[0].rpartition(".")
         self.schema = schema or None
-        self.url = urlunsplit(parts._replace(query=""))
+        self.url = urlunsplit(parts._replace(scheme="postgresql", query=""))
+        said = {parts.password or "", unquote(parts.password or "")} - {""}
+        self.secrets = tuple(sorted(said, key=len, reverse=True))
         host = parts.hostname or "local"
         self.name = f"{named[0]} of {parts.path.lstrip('/') or 'postgres'} on {host}"
+
+
+def _parts(url: str) -> SplitResult:
+    """The parts of an address, when every reader splits it in the same places."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        # The message of the library quotes the address, and a chained one is printed with it.
+        raise _unclear() from None
+    torn = parts.netloc.count("@") > 1 or "@" in parts.path or parts.fragment or "#" in url
+    if torn or _STRAY_PERCENT.search(url) or not url.isprintable() or not _SCHEME.fullmatch(parts.scheme):
+        raise _unclear()
+    return parts
+
+
+def _unclear() -> ParameterError:
+    return ParameterError(
+        "The address of the database cannot be read, or can be read in two ways.",
+        remedy="Write postgresql://user:password@host:port/database?table=schema.name, with @ / # ? and % of a password "
+        "as %40 %2F %23 %3F and %25; or leave the password to the password file.",
+    )
 
 
 def open_postgres(url: str) -> Source:
     """A table, or a view, of a database.
 
     Raises:
-        ParameterError: the address names no table (RW-114).
+        ParameterError: the address names no table, or cannot be read (RW-114).
         EngineRefused: the database cannot be reached, or has no such table (RW-117).
         EmptyData: it has no rows (RW-104).
     """
@@ -118,6 +147,8 @@ def _connected(address: Address) -> Iterator[PostgresTables]:
 
 def _refused(address: Address, error: Exception) -> EngineRefused:
     first = (str(error).splitlines() or [""])[0].rstrip(".")
+    for secret in address.secrets:
+        first = first.replace(secret, _HIDDEN)
     return EngineRefused(
         f"{address.name} cannot be read ({type(error).__name__}): {first}.",
         remedy="Check the address, the password file and that the user may read the table.",

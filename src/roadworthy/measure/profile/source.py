@@ -4,8 +4,10 @@ Rules kept here:
 1. A source is rows to fit on (all of a file; a sample of a database table, drawn by the database) and a way to count.
 2. Counting is the business of the compilers: files go to the fastest one, a database counts by itself.
 3. The library that talks to databases is loaded when one is asked for: nobody else waits for it.
+4. An address is never taken for a file: what stands in it may be a password, and a file's name is shown in messages.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial, reduce
@@ -25,7 +27,9 @@ from roadworthy.measure.volume.state import State
 
 MOST_GROUPS = 40
 """Groups that a split names; rows of all others, and those without a value, are counted together."""
-_POSTGRES = ("postgresql://", "postgres://")
+_POSTGRES = re.compile(r"postgres[^:/]*://", re.IGNORECASE)
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+:/|.*://", re.IGNORECASE | re.DOTALL)
+"""An address of any scheme, also where a path has folded its slashes; one letter before the colon is a drive."""
 _DATABASE = "roadworthy.measure.profile.postgres"
 
 
@@ -60,7 +64,8 @@ def open_data(data: Data, *, threads: int = 2) -> Source | Window:
         UnreadableData: not of a known format, or broken (RW-103).
         EmptyData: no rows (RW-104).
         MalformedEvidence: a damaged window (RW-201).
-        ParameterError: windows of different cells, which do not join, or an address without its parts (RW-114).
+        ParameterError: windows of different cells, which do not join, an address without its parts, or one of another
+            kind of place (RW-114).
         EngineRefused: the database cannot be reached, or refuses (RW-117).
         DependencyError: what talks to databases is not installed (RW-600).
     """
@@ -71,8 +76,13 @@ def open_data(data: Data, *, threads: int = 2) -> Source | Window:
     if isinstance(data, pa.Table):
         return table_source(from_arrow(data, "table"), threads=threads)
     text = str(data)
-    if text.startswith(_POSTGRES):
+    if _POSTGRES.match(text):
         return _open_database(text)
+    if _ADDRESS.match(text):
+        raise ParameterError(
+            "The data are named by an address that is not one of PostgreSQL.",
+            remedy="Name a file, or a table as postgresql://user@host:port/database?table=schema.name.",
+        )
     path = Path(data)
     if path.suffix.lower() == ".json":
         return reduce(Window.join, (_read(file) for file in data_files(path)))

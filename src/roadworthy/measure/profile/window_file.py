@@ -95,6 +95,8 @@ def read_window(data: bytes, where: str) -> Window:
     state = read_state(canonical_bytes(value["state"]), profile_plan(reference, split=split))
     if state.digest != value["state_digest"]:
         raise _malformed("its counts do not have the digest that it states", where)
+    if not state.rows:
+        raise _malformed("it counted no rows", where)
     return Window(name=str(value["name"]), reference=reference, state=state)
 
 

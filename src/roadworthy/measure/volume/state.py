@@ -16,10 +16,13 @@ from typing import Any
 from roadworthy.base.canonical import canonical_bytes, parse_json
 from roadworthy.base.digest import digest_bytes
 from roadworthy.base.errors import MalformedEvidence, ParameterError
-from roadworthy.measure.volume.accumulators import Accumulator, Result, Rows, Whole
+from roadworthy.measure.volume.accumulators import Accumulator, Extremes, Moments, Result, Rows, Whole
 from roadworthy.measure.volume.plan import Plan
 
 _FORMAT = 1
+_MOST_DIGITS = 40
+"""A sum of squares over 2**62 rows has fewer."""
+_COUNT_UNTIL = 2**63
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,10 +131,15 @@ def read_state(data: bytes, plan: Plan) -> State:
         raise _malformed("it is not a state of a known format")
     if value["plan"] != plan.digest:
         raise _malformed("it was counted by another plan")
+    if not isinstance(value["groups"], dict):
+        raise _malformed("its groups are no object")
     groups = {name: _results(plan, results) for name, results in value["groups"].items()}
     unknown = sorted(set(groups) - set(plan.groups))
     if unknown:
         raise _malformed(f"the plan has no group {', '.join(unknown)}")
+    index = plan.position(Rows())
+    if index is not None and not all(results[index][0] for results in groups.values()):
+        raise _malformed("a group without rows is written")
     return State(plan=plan, groups=groups)
 
 
@@ -144,13 +152,28 @@ def _results(plan: Plan, value: Any) -> tuple[Result, ...]:
 def _result(accumulator: Accumulator, value: Any) -> Result:
     if not isinstance(value, list) or len(value) != len(accumulator.empty):
         raise _malformed(f"the result of {accumulator.kind} has not {len(accumulator.empty)} numbers")
-    return tuple(_number(item) for item in value)
+    numbers = tuple(_number(item) for item in value)
+    if not _possible(accumulator, numbers):
+        raise _malformed(f"the result of {accumulator.kind} is one that no rows give")
+    return numbers
+
+
+def _possible(accumulator: Accumulator, numbers: Result) -> bool:
+    """Whether counts are counts: there, not negative and of 64 bits. Extremes are signed, and sums as long as they are."""
+    if any(number is None and none is not None for number, none in zip(numbers, accumulator.empty, strict=True)):
+        return False
+    if isinstance(accumulator, Moments):
+        numbers = (numbers[0], numbers[3])
+    least = -_COUNT_UNTIL if isinstance(accumulator, Extremes) else 0
+    return all(number is None or least <= number < _COUNT_UNTIL for number in numbers)
 
 
 def _number(text: Any) -> Whole:
     if text == "":
         return None
-    if not isinstance(text, str) or not text.removeprefix("-").isdecimal() or not text.isascii():
+    if not isinstance(text, str) or len(text) > _MOST_DIGITS:
+        raise _malformed(f"a number is no text of at most {_MOST_DIGITS} digits")
+    if not text.removeprefix("-").isdecimal() or not text.isascii():
         raise _malformed(f"{text!r} is no whole number")
     return int(text)
 
