@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 import refuse_outbound
@@ -64,3 +65,14 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"{NO_DATA}: set ROADWORTHY_SHARED_DATA, or put it at {folder}")
     return folder
+
+
+_DICE: dict[str, Any] = {}
+
+
+@pytest.fixture(autouse=True)
+def _same_dice(request: pytest.FixtureRequest) -> None:
+    """A module's generator stands at its beginning for every test, whichever ran before it."""
+    dice = getattr(getattr(request, "module", None), "RNG", None)
+    if dice is not None:
+        dice.bit_generator.state = _DICE.setdefault(request.module.__name__, dice.bit_generator.state)
