@@ -213,4 +213,4 @@ def judge(rows: dict[str, dict[str, float]], ours: list[dict[str, object]]) -> l
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 3))
+    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 5))
