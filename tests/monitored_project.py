@@ -15,6 +15,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from roadworthy.wiring.monitoring import Round, monitor_once
+from roadworthy.wiring.windows import WindowRun, window_runs
+from roadworthy.wiring.workspace import Workspace
 from small_project import PACK, Project, write_small
 
 PILOT_ROWS, WINDOW_ROWS = 3000, 600
@@ -115,3 +118,21 @@ def add_window(
     """Put one more window into the feed."""
     table = rows(WINDOW_ROWS, 10 + number, drift=drift, harm=harm, labelled=labelled)
     pq.write_table(table, project.folder / f"data/feed/w{number}.parquet")
+
+
+def look(project: Project, *named: Path) -> Round:
+    """One round of the monitor."""
+    workspace = Workspace(project.manifest)
+    try:
+        return monitor_once(workspace, named=named, seed=1)
+    finally:
+        workspace.close()
+
+
+def on_record(project: Project) -> tuple[WindowRun, ...]:
+    """What was seen of every window."""
+    workspace = Workspace(project.manifest)
+    try:
+        return window_runs(workspace.case())
+    finally:
+        workspace.close()

@@ -31,8 +31,7 @@ from roadworthy.measure.reading import (
 )
 from roadworthy.measure.references import read_reference
 from roadworthy.measure.rule import Kind, Limits, Rule, Value
-from roadworthy.measure.stored import is_numeric as _is_numeric
-from roadworthy.measure.stored import is_text
+from roadworthy.measure.stored import is_numeric, is_text
 from roadworthy.measure.table import ROW, Table, literal, quote
 
 _MICROSECONDS = 1_000_000
@@ -57,11 +56,6 @@ class _Ask(NamedTuple):
     @property
     def column(self) -> str:
         return self.rule.columns[0]
-
-
-def is_numeric(type_name: str) -> bool:
-    """Whether a DuckDB type holds numbers."""
-    return _is_numeric(type_name)
 
 
 def row_predicate(rule: Rule, table: Table, at: datetime) -> Predicate:
@@ -119,7 +113,7 @@ def missing(name: str, table: Table) -> str:
 def number(name: str, table: Table) -> str:
     """SQL for a column's number as a double; null where it is none."""
     column, stored = quote(name), table.type_of(name)
-    if _is_numeric(stored) or stored == "BOOLEAN":
+    if is_numeric(stored) or stored == "BOOLEAN":
         return f"CAST({column} AS DOUBLE)"
     return _shaped(column, stored, NUMBER, "TRY_CAST({} AS DOUBLE)", "DOUBLE")
 

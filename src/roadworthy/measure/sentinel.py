@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roadworthy.base.errors import ContractError
-from roadworthy.measure.predicates import is_numeric
 from roadworthy.measure.rule import Contract, Field, Limits
+from roadworthy.measure.stored import is_numeric
 from roadworthy.measure.table import Table, quote
 
 USUAL = (0.0, -1.0, -9.0, -99.0, -999.0, -9999.0, 9.0, 99.0, 999.0, 9999.0, 99999.0)

@@ -14,6 +14,7 @@ Rules kept here:
 import hashlib
 import tempfile
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -88,15 +89,8 @@ class Table:
             ContractError: the statement or its use of columns is not valid (RW-106).
             UnreadableData: the file broke or changed while it was read (RW-103).
         """
-        cursor = self._connection.cursor()
-        try:
+        with self._asking() as cursor:
             return self._select(cursor, sql, parameters).fetchall()
-        except (duckdb.ProgrammingError, duckdb.DataError, duckdb.PermissionException) as error:
-            raise _bad_query(self.name, _first_line(error)) from error
-        except duckdb.Error as error:
-            raise _unreadable(self.name, error) from error
-        finally:
-            cursor.close()
 
     def arrow(self, sql: str, parameters: Sequence[object] = ()) -> pa.Table:
         """As ``query``, for results of many rows.
@@ -105,15 +99,8 @@ class Table:
             ContractError: the statement or its use of columns is not valid (RW-106).
             UnreadableData: the file broke or changed while it was read (RW-103).
         """
-        cursor = self._connection.cursor()
-        try:
+        with self._asking() as cursor:
             return self._select(cursor, sql, parameters).to_arrow_table()
-        except (duckdb.ProgrammingError, duckdb.DataError, duckdb.PermissionException) as error:
-            raise _bad_query(self.name, _first_line(error)) from error
-        except duckdb.Error as error:
-            raise _unreadable(self.name, error) from error
-        finally:
-            cursor.close()
 
     def batches(self, names: Sequence[str], *, rows: int = 1 << 18) -> Iterator[pa.RecordBatch]:
         """The rows in batches, in no promised order, for what does not depend on it.
@@ -157,6 +144,19 @@ class Table:
         try:
             selection = ", ".join(quote(name) for name in chosen)
             return cursor.execute(f"SELECT {selection} FROM {_VIEW} ORDER BY {ROW}").to_arrow_table()
+        except duckdb.Error as error:
+            raise _unreadable(self.name, error) from error
+        finally:
+            cursor.close()
+
+    @contextmanager
+    def _asking(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A cursor for somebody else's statement, whose faults are told from those of the data."""
+        cursor = self._connection.cursor()
+        try:
+            yield cursor
+        except (duckdb.ProgrammingError, duckdb.DataError, duckdb.PermissionException) as error:
+            raise _bad_query(self.name, _first_line(error)) from error
         except duckdb.Error as error:
             raise _unreadable(self.name, error) from error
         finally:

@@ -19,9 +19,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from roadworthy.measure.predicates import is_numeric
 from roadworthy.measure.rule import Contract, Field
 from roadworthy.measure.sentinel import cohort_rows, numbers
+from roadworthy.measure.stored import is_numeric
 from roadworthy.measure.table import Table
 
 # Powers of ten; inch, pound, ounce, foot; cholesterol, glucose and creatinine between mmol (or umol) and mg/dl.

@@ -1,7 +1,6 @@
 """A monitor that somebody would like to see less: labels left out, rows shown again, a folder or a budget edited."""
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,47 +9,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from monitored_project import WINDOW_ROWS, add_window, rows, served, write_monitored
+from monitored_project import WINDOW_ROWS, add_window, look, on_record, rows
 from roadworthy.base.errors import InputError, StoreBroken
 from roadworthy.wiring.case import data_sources
 from roadworthy.wiring.load_manifest import parse_manifest
 from roadworthy.wiring.monitor_folder import MonitorFolder, pilot_name
-from roadworthy.wiring.monitoring import Round, monitor_once
-from roadworthy.wiring.windows import LABELS, RISK, WindowRun, WindowVerdict, investigations, window_runs
-from roadworthy.wiring.workspace import Workspace
+from roadworthy.wiring.windows import LABELS, RISK, WindowVerdict, investigations
 from small_project import Project
-
-
-@pytest.fixture(scope="module")
-def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    """Inspected, signed, open, no window yet. Not to be changed: copy it first."""
-    with served() as url:
-        project = write_monitored(tmp_path_factory.mktemp("monitored") / "road", url)
-        project.prepare()
-        yield project
-
-
-@pytest.fixture
-def road(opened: Project, tmp_path: Path) -> Project:
-    """A copy."""
-    shutil.copytree(opened.folder, tmp_path / "road")
-    return Project(tmp_path / "road")
-
-
-def look(project: Project, *named: Path) -> Round:
-    workspace = Workspace(project.manifest)
-    try:
-        return monitor_once(workspace, named=named, seed=1)
-    finally:
-        workspace.close()
-
-
-def on_record(project: Project) -> tuple[WindowRun, ...]:
-    workspace = Workspace(project.manifest)
-    try:
-        return window_runs(workspace.case())
-    finally:
-        workspace.close()
 
 
 def test_labels_that_are_left_out_hide_no_harm(road: Project) -> None:

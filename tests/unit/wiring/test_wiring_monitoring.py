@@ -1,7 +1,6 @@
 """Rounds of a monitor: what is looked at, what is put on record, what the gate makes of it."""
 
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import get_args
@@ -9,7 +8,7 @@ from typing import get_args
 import pyarrow.parquet as pq
 import pytest
 
-from monitored_project import CRITERION, WINDOW_ROWS, add_window, rows, served, write_monitored
+from monitored_project import CRITERION, WINDOW_ROWS, add_window, look, on_record, rows, served
 from roadworthy.base.clock import now
 from roadworthy.base.errors import ManifestError, NoWorkspace, OtherRelease, StoreBroken, TargetUnreachable
 from roadworthy.domain.decision import Outcome
@@ -26,50 +25,16 @@ from roadworthy.wiring.view import envelopes
 from roadworthy.wiring.windows import (
     INPUTS,
     RISK,
-    WindowRun,
     WindowStatus,
     WindowVerdict,
     investigations,
     statuses,
     window_digest,
-    window_runs,
 )
 from roadworthy.wiring.workspace import Workspace
 from small_project import PACK, Project
 
 ALL = (INPUTS, "performance.production", RISK)
-
-
-@pytest.fixture(scope="module")
-def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    """Inspected, signed, open, no window yet. Not to be changed: copy it first."""
-    with served() as url:
-        project = write_monitored(tmp_path_factory.mktemp("monitored") / "road", url)
-        project.prepare()
-        yield project
-
-
-@pytest.fixture
-def road(opened: Project, tmp_path: Path) -> Project:
-    """A copy."""
-    shutil.copytree(opened.folder, tmp_path / "road")
-    return Project(tmp_path / "road")
-
-
-def look(project: Project, *named: Path) -> Round:
-    workspace = Workspace(project.manifest)
-    try:
-        return monitor_once(workspace, named=named, seed=1)
-    finally:
-        workspace.close()
-
-
-def on_record(project: Project) -> tuple[WindowRun, ...]:
-    workspace = Workspace(project.manifest)
-    try:
-        return window_runs(workspace.case())
-    finally:
-        workspace.close()
 
 
 def test_drift_in_the_fourth_window_and_harm_in_the_sixth(road: Project) -> None:

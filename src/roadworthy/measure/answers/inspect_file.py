@@ -28,6 +28,8 @@ MOST_MEMBER_BYTES = 128 * 2**20
 MOST_BYTES = 2**30
 """How much of one archive is unpacked; a run that needs more is split."""
 _LOCAL_HEADER = struct.Struct("<26xHH")
+# What the standard library and Arrow raise over bytes that are no such archive; NotImplementedError is zipfile's word for
+# a form of compression or a version that it does not know. Each is raised again as ``UnreadableData``.
 _DAMAGED = (
     zipfile.BadZipFile, pa.ArrowException, zlib.error, lzma.LZMAError, struct.error, NotImplementedError, EOFError, OSError,
     ValueError,

@@ -108,7 +108,7 @@ class Plan:
         return {
             "kinds": to_json(self.kinds),
             "split": to_json(self.split),
-            "accumulators": [{"kind": item.kind, **_exact(to_json(item))} for item in self.accumulators],
+            "accumulators": [{"kind": item.kind, **exact_json(to_json(item))} for item in self.accumulators],
         }
 
 
@@ -130,11 +130,12 @@ def make_plan(kinds: Iterable[ColumnKind], accumulators: Iterable[Accumulator], 
     return Plan(kinds=tuple(item for item in known if item.name in read), accumulators=wanted, split=split)
 
 
-def _exact(value: Any) -> Any:
+def exact_json(value: Any) -> Any:
+    """Plain JSON with every double as hexadecimal text, which loses no bit."""
     if isinstance(value, float):
         return value.hex()
     if isinstance(value, dict):
-        return {name: _exact(item) for name, item in value.items()}
+        return {name: exact_json(item) for name, item in value.items()}
     if isinstance(value, list):
-        return [_exact(item) for item in value]
+        return [exact_json(item) for item in value]
     return value

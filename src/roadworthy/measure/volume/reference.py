@@ -31,7 +31,7 @@ from roadworthy.base.codec import to_json
 from roadworthy.base.digest import digest_of
 from roadworthy.measure.table import ROW, Table, quote
 from roadworthy.measure.volume.compile.numpy_numbers import doubles_with_gaps
-from roadworthy.measure.volume.plan import ColumnKind, Kind
+from roadworthy.measure.volume.plan import ColumnKind, Kind, exact_json
 from roadworthy.measure.volume.row_groups import Run, batches_of, opened, readable, runs_of
 
 SAMPLE_ROWS = 1 << 14
@@ -100,7 +100,7 @@ class Reference:
     @cached_property
     def digest(self) -> str:
         """SHA-256 over the canonical form; goes into every piece of evidence that rests on it."""
-        return digest_of(_exact(to_json(self)))
+        return digest_of(exact_json(to_json(self)))
 
 
 def kind_of(type_name: str) -> Kind:
@@ -298,16 +298,6 @@ def _fit_values(item: ColumnKind, uses: Counter[str]) -> ValueReference:
 
 def _threshold(rows: int) -> int:
     return _TURN if rows <= SAMPLE_ROWS else int(_TURN * SAMPLE_ROWS / rows)
-
-
-def _exact(value: object) -> object:
-    if isinstance(value, float):
-        return value.hex()
-    if isinstance(value, dict):
-        return {name: _exact(item) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_exact(item) for item in value]
-    return value
 
 
 _NUMBERS = frozenset(
