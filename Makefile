@@ -73,7 +73,8 @@ BENCHES := $(filter-out %_server.py, $(wildcard tests/bench/*.py))
 
 bench: $(STAMP) ## measure; tables on the screen, JSON under build/bench
 	@mkdir -p build/bench
-	@set -e; for script in $(BENCHES); do echo "== $$script"; $(BIN)/python "$$script"; done
+	@missed=; for script in $(BENCHES); do echo "== $$script"; $(BIN)/python "$$script" || missed="$$missed $$script"; done; \
+	if [ -n "$$missed" ]; then echo "A bar was missed, or a bench could not run:$$missed"; exit 1; fi
 
 # Small enough for every developer; the others (Spark, Inspect) are in the second environment only.
 DEV_EXTRAS := --extra entities --extra postgres --extra retrieval
