@@ -26,7 +26,7 @@ import pyarrow.parquet as pq
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 BUILD = ROOT / "build" / "bench"
-ROWS, COLUMNS = 300_000, 20
+ROWS, COLUMNS = 600_000, 20
 VALUES = 2 * ROWS * COLUMNS
 INSTALL_S, JOB_S = 1_500, 180
 
