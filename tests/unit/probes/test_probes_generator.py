@@ -57,6 +57,23 @@ def test_every_request_is_answered_and_bodies_take_turns(serve):
     assert 0 < result.cpu_s < result.duration_s
 
 
+def test_further_headers_go_with_every_request(serve):
+    """A credential reaches the target, survives the way to the generator's process, and shows in no text form."""
+    server = serve(lambda _: answer())
+    load = spec(server.url, constant(50, 0.1), headers=(("authorization", "Bearer rw_k_s3cret"), ("x-purpose", "care")))
+    assert run_here(spec_from_json(json.loads(json.dumps(load.to_json())))).ok == 5
+    assert {asked.headers["authorization"] for asked in server.asked} == {"Bearer rw_k_s3cret"}
+    assert {asked.headers["x-purpose"] for asked in server.asked} == {"care"}
+    assert "s3cret" not in repr(load)
+
+
+@pytest.mark.parametrize("header", [("x y", "1"), ("x", "1\r\nhost: other"), ("Content-Length", "0"), ("", "1")])
+def test_a_header_that_would_break_the_request_is_refused(header):
+    """Names are tokens, values are printable, and what the generator sets itself stays its own."""
+    with pytest.raises(ParameterError, match="headers"):
+        spec("http://127.0.0.1:1", [0.0], headers=(header,))
+
+
 @pytest.mark.parametrize(
     ("reply", "kind"),
     [

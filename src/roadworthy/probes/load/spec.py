@@ -10,8 +10,9 @@ import base64
 import binascii
 import ipaddress
 import math
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -23,6 +24,8 @@ from roadworthy.base.errors import InputError, ParameterError
 MAX_REQUESTS = 20_000_000
 MAX_DURATION_S = 4 * 3600.0
 _METHODS = ("GET", "POST", "PUT")
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_OWN_FIELDS = frozenset({"host", "accept", "content-type", "content-length", "transfer-encoding", "connection"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -35,6 +38,7 @@ class LoadSpec:
         bodies: request bodies, sent in turn.
         method: of every request.
         content_type: of every body.
+        headers: further header fields of every request, such as a credential; they are in no message of ours.
         timeout_s: deadline of a request, counted from its intended send time.
         max_connections: how many connections may be open at once; beyond it requests queue, and the wait counts.
         expect_json: whether an answer must name a JSON content type to be ok.
@@ -50,6 +54,7 @@ class LoadSpec:
     bodies: tuple[bytes, ...] = (b"",)
     method: str = "POST"
     content_type: str = "application/json"
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     timeout_s: float = 10.0
     max_connections: int = 256
     expect_json: bool = False
@@ -63,8 +68,10 @@ class LoadSpec:
         _require(len(self.bodies) > 0, "bodies", self.bodies, "Give at least one body, which may be empty.")
         _require(0 < self.timeout_s <= 600, "timeout_s", self.timeout_s, "Give seconds in (0, 600].")
         _require(1 <= self.max_connections <= 10_000, "max_connections", self.max_connections, "Give 1 to 10,000.")
-        plain = self.content_type.isascii() and self.content_type.isprintable()
-        _require(plain, "content_type", self.content_type, "Give a media type.")
+        _require(_plain(self.content_type), "content_type", self.content_type, "Give a media type.")
+        for name, value in self.headers:
+            sound = bool(_TOKEN.fullmatch(name)) and name.lower() not in _OWN_FIELDS and _plain(value)
+            _require(sound, "headers", name, "Give header fields in printable ASCII that the generator does not set.")
 
     @property
     def address(self) -> tuple[str, int]:
@@ -76,8 +83,9 @@ class LoadSpec:
         """The complete HTTP/1.1 requests, one for each body."""
         parts = urlsplit(self.url)
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        further = "".join(f"{name}: {value}\r\n" for name, value in self.headers)
         head = (
-            f"{self.method} {target} HTTP/1.1\r\nHost: {parts.netloc}\r\nAccept: */*\r\n"
+            f"{self.method} {target} HTTP/1.1\r\nHost: {parts.netloc}\r\nAccept: */*\r\n{further}"
             f"Content-Type: {self.content_type}\r\nContent-Length: "
         ).encode("ascii")
         return tuple(b"%s%d\r\n\r\n%s" % (head, len(body), body) for body in self.bodies)
@@ -90,6 +98,7 @@ class LoadSpec:
             "bodies": [_to_base64(body) for body in self.bodies],
             "method": self.method,
             "content_type": self.content_type,
+            "headers": [list(pair) for pair in self.headers],
             "timeout_s": self.timeout_s,
             "max_connections": self.max_connections,
             "expect_json": self.expect_json,
@@ -106,6 +115,7 @@ def spec_from_json(value: Mapping[str, Any]) -> LoadSpec:
     members = dict(value)
     try:
         members["times_s"] = np.frombuffer(base64.b64decode(members["times_s"], validate=True), dtype="<f8")
+        members["headers"] = tuple((str(name), str(value)) for name, value in members["headers"])
         members["bodies"] = tuple(base64.b64decode(body, validate=True) for body in members["bodies"])
         return LoadSpec(**members)
     except (KeyError, TypeError, ValueError, binascii.Error) as error:
@@ -152,6 +162,10 @@ def _check_url(url: str, *, allow_remote: bool) -> None:
             remedy="Ask its owner, then allow a remote target explicitly (allow_remote).",
             where=url,
         )
+
+
+def _plain(text: str) -> bool:
+    return text.isascii() and text.isprintable()
 
 
 def _require(holds: object, name: str, value: object, remedy: str) -> None:
