@@ -113,7 +113,7 @@ def envelope(body, keys, recorded):
     kind, data = body["payloadType"].encode(), b64(body["payload"])
     for each in (known := [each for each in body["signatures"] if each["keyid"] in keys]):
         keys[each["keyid"]].verify(b64(each["sig"]), b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(data), data))
-    need(known and ((stated := kind == b"application/vnd.in-toto+json") or recorded != "evidence.recorded"), "unsigned")
+    need(known and ((stated := kind == b"application/vnd.in-toto+json") or not re.match("ev|ce", recorded)), "unsigned")
     if stated:
         said = read(data, exact=False)
         need(said["_type"] == "https://in-toto.io/Statement/v1" and said["subject"] and said["predicateType"], "form")
@@ -140,7 +140,7 @@ def verify(data, pin=None):
             text = read(payload, False)[entry["kind"][:-11]].get("public_key") or ""
             raw = bytes.fromhex(re.fullmatch("|[0-9a-f]{64}", text)[0])
             keys |= {f"ed25519:{sha(raw).hex()[:32]}": Ed25519PublicKey.from_public_bytes(raw)} if raw else {}
-        if re.fullmatch(r"evidence\.recorded|signature\.added|policy\.adopted|waiver\..*", entry["kind"]):
+        if re.fullmatch(r"(certificate|waiver)\..*|(evidence\.record|signature\.add|policy\.adopt)ed", entry["kind"]):
             body = read(payload, exact=False)["envelope"]
             (body is None and entry["kind"] == "policy.adopted") or envelope(body, keys, entry["kind"])
     need(gone == told and not any(n.startswith("payloads/") for n in members), "erasures or payloads fit no entries")

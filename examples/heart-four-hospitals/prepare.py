@@ -9,11 +9,13 @@ Steps of ``prepare``:
 1. Find the four files and check each.
 2. Keep exact copies under ``data/original``, and write one Parquet file for each hospital.
 3. Train on Cleveland alone: logistic regression on 13 standardised inputs, missing values at the training mean.
-4. See that the pilot file has the digest that the contract declares.
+4. Say in an OpenLineage event what the pilot file was made from, as any job should that makes data.
+5. See that the pilot file has the digest that the contract declares.
 """
 
 import argparse
 import hashlib
+import json
 import os
 import re
 import sys
@@ -26,12 +28,21 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from roadworthy.base.clock import now
 from roadworthy.base.errors import MissingFile, RoadworthyError, UnreadableData
 from roadworthy.demo.model import LogisticModel, save
 from roadworthy.demo.training import train
 from roadworthy.measure.contract import load_contract
+from roadworthy.measure.passport.openlineage import (
+    DatasetUse,
+    EventType,
+    Name,
+    RunEvent,
+    run_id_of,
+    to_openlineage,
+)
 from roadworthy.measure.sentinel import find_sentinels
-from roadworthy.measure.table import data_files, from_arrow, table_digest
+from roadworthy.measure.table import data_files, file_digest, from_arrow, table_digest
 
 HERE = Path(__file__).resolve().parent
 CONTRACT = "contracts/heart.odcs.yaml"
@@ -51,7 +62,9 @@ FEATURES = (
     "thal",
 )
 LABEL = "disease"
+LINEAGE = "data/lineage.jsonl"
 MODEL = "heart"
+NAMESPACE = "heart-four-hospitals"
 _CELLS = len(FEATURES) + 1
 _FOLDERS = ("", "heart_uci_4sites")
 _PREFIXES = ("canonical.", "")
@@ -157,6 +170,9 @@ def prepare(folder: Path, data: Path) -> tuple[str, ...]:
     rows = ", ".join(f"{site} {table.num_rows}" for site, table in tables.items())
     lines = [f"Originals by MD5; rows: {rows}.", f"Trained on cleveland: models/{MODEL}.json."]
     # 4.
+    (folder / LINEAGE).write_text(json.dumps(to_openlineage(_event(folder))) + "\n", encoding="utf-8")
+    lines.append(f"What the pilot was made from: {LINEAGE}.")
+    # 5.
     return (*lines, *_declare_digest(folder))
 
 
@@ -247,6 +263,26 @@ def _table(patients: Iterable[list[str]], site: str) -> pa.Table:
     outcomes = pa.array([None if row[-1] is None else int(row[-1] > 0) for row in rows], pa.int64())
     keys = [f"{site}-{index:03d}" for index in range(1, len(rows) + 1)]
     return pa.table({"patient": keys, "site": [site] * len(rows), **columns, LABEL: outcomes})
+
+
+def _event(folder: Path) -> RunEvent:
+    """That this script made the pilot file, from which bytes, and which bytes came out."""
+    original, pilot = ORIGINALS[0], data_files(folder / "data" / "cleveland.parquet")
+    version = f"sha256:{table_digest(pilot)}"
+    source = DatasetUse(
+        dataset=Name(namespace=NAMESPACE, name=original.file),
+        version=f"sha256:{file_digest(folder / 'data' / 'original' / original.file)}",
+    )
+    at = now()
+    return RunEvent(
+        type=EventType.COMPLETE,
+        at=at,
+        run_id=run_id_of(f"{version} {at}".encode()),
+        job=Name(namespace=NAMESPACE, name="prepare.py"),
+        inputs=(source,),
+        outputs=(DatasetUse(dataset=Name(namespace=NAMESPACE, name="cleveland"), version=version),),
+        producer="https://roadworthy.dev",
+    )
 
 
 def _declare_digest(folder: Path) -> list[str]:

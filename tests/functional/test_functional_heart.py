@@ -13,11 +13,13 @@ import pytest
 from sklearn.model_selection import StratifiedKFold
 
 from roadworthy.base.errors import MissingFile, UnreadableData
+from roadworthy.checks.catalog import find_check
 from roadworthy.demo.model import load
 from roadworthy.demo.process import ServerProcess, free_port
 from roadworthy.demo.server import read_serving
 from roadworthy.demo.training import train
 from roadworthy.domain.risk import Tier
+from roadworthy.kit.check import Run
 from roadworthy.measure.contract import load_contract
 from roadworthy.measure.datasheet import Subject, answer_datasheet
 from roadworthy.measure.delta import Metric, Sample, delta, performance
@@ -33,6 +35,7 @@ from roadworthy.stats.alarm import Alarm, AlertRule
 from roadworthy.stats.auc import delong
 from roadworthy.stats.drift import Effect
 from roadworthy.wiring.load_manifest import load_manifest
+from roadworthy.wiring.workspace import Workspace
 
 AT = datetime(2026, 11, 21, 10, 42, tzinfo=UTC)
 COMMITTED = ("roadworthy.yaml", "serving.yaml", "contracts", "answers")
@@ -143,6 +146,30 @@ def test_cleveland_keeps_the_contract_and_the_feed_does_not(example):
         )
     )
     assert [answer.question for answer in answers if not answer.answered] == []
+
+
+def test_the_datasheet_follows_the_lineage_of_the_pilot(example):
+    """Seven answers, the passport's claims and the run of prepare.py among them; a row less is told."""
+    workspace = Workspace(example / "roadworthy.yaml")
+    (example / "work").mkdir()
+    context = workspace.context(AT, 1, example / "work", workspace.proposal().subject)
+    check = find_check("data_quality.datasheet")
+
+    def answers():
+        with check.subject(context) as subject:
+            seen = check.observe(subject, check.params(), Run(at=AT, seed=1, cancelled=lambda: False))
+        return {row["question"]: row for row in seen.facts["questions"]}
+
+    found = answers()
+    assert [row["what"] for row in found.values() if not row["answered"]] == []
+    assert "heart-four-hospitals/processed.cleveland.data" in found["Where did the data come from?"]["what"]
+    assert "3 claims hold" in found["What quality checks were performed?"]["what"]
+    path = example / "contracts/heart.odcs.yaml"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("rows: 303,", "rows: 302,"), encoding="utf-8")
+    wrong = [row["what"] for row in answers().values() if not row["answered"]]
+    path.write_text(text, encoding="utf-8")
+    assert wrong == ["1 of 3 claims do not hold: 303 patients of Cleveland: 303 rows."]
 
 
 def test_the_committed_digest_is_that_of_the_locked_writer(prepare, bare, shared_data, repo_root):

@@ -58,7 +58,7 @@ THIRD_PARTIES = {
         "uvloop",
         "yaml",
     },
-    "gateway.tracing": {"opentelemetry"},
+    "gateway.tracing_otel": {"opentelemetry"},
     "ledgerd": {"cryptography", "uvloop"},
     "wiring": {"pydantic", "yaml"},
     "demo": {"numpy", "pyarrow", "sklearn", "uvicorn", "yaml"},

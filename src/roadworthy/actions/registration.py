@@ -6,6 +6,7 @@ from datetime import datetime
 from roadworthy.base.codec import to_json
 from roadworthy.base.errors import InputError, SelfApproval
 from roadworthy.domain.case_file import CaseFile, fold
+from roadworthy.domain.certificate import CERTIFICATE_AUTHORITY
 from roadworthy.domain.people import Person, Producer
 from roadworthy.domain.record import Draft, Receipt, RecordKind
 from roadworthy.domain.use_case import Subject, UseCase
@@ -58,7 +59,8 @@ def register_person(uow: UnitOfWork, *, person: Person, actor: str, at: datetime
             f"{person.id!r} is not a plain id.",
             remedy="Use lower-case letters, digits and dashes, for example a-weber.",
         )
-    if person.id == PRODUCER_ID or person.id in case.people or person.id in case.producers:
+    taken = {PRODUCER_ID, CERTIFICATE_AUTHORITY, *case.people, *case.producers}
+    if person.id in taken:
         # A signature names its signer by id, so an id that changed hands would change who signed.
         raise InputError(f"The id {person.id!r} is taken.", remedy="Choose another; ids are never given away again.")
     _refuse_shared_key(case, person)

@@ -12,6 +12,7 @@ from roadworthy.base.codec import to_json
 from roadworthy.base.errors import RoadworthyError
 from roadworthy.cli import (
     bundle,
+    certificate,
     contract,
     evidence,
     gaps,
@@ -19,6 +20,7 @@ from roadworthy.cli import (
     init,
     inspect,
     monitor,
+    passport,
     people,
     profile,
     scorecard,
@@ -44,6 +46,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "tier": init.tier,
     "profile": profile.profile,
     "compare": profile.compare,
+    "passport": passport.passport,
     "inspect": inspect.inspect,
     "scorecard": scorecard.scorecard,
     "report": scorecard.report,
@@ -59,6 +62,7 @@ app.add_typer(evidence.app, name="evidence")
 app.add_typer(monitor.app, name="monitor")
 app.add_typer(waive.app, name="waive")
 app.add_typer(people.app, name="person")
+app.add_typer(certificate.app, name="certificate")
 app.add_typer(contract.app, name="contract")
 
 

@@ -7,6 +7,7 @@ Rules kept here:
 4. Who built the system once has built it: builders only ever become more.
 5. An id is registered once, and no two ids share a key; a ledger that says otherwise was not written by the actions.
 6. Evidence of a monitor's window is no evidence of the gate: it is kept apart.
+7. What was revoked stays revoked, also when the reason is erased: the entry itself names the certificate.
 """
 
 from collections.abc import Iterable, Mapping
@@ -53,6 +54,8 @@ class CaseFile:
         assignments: newest by criterion id.
         deferrals: newest by criterion id.
         decisions: in ledger order.
+        certificates: envelopes by certificate id, in ledger order.
+        revocations: by certificate id; None where the envelope was erased, which revokes all the same.
         erased: indexes whose payload is gone.
         size: how many records were folded.
     """
@@ -72,6 +75,8 @@ class CaseFile:
     assignments: dict[str, Assignment] = field(default_factory=dict)
     deferrals: dict[str, Deferral] = field(default_factory=dict)
     decisions: list[RecordedDecision] = field(default_factory=list)
+    certificates: dict[str, Sealed] = field(default_factory=dict)
+    revocations: dict[str, Sealed | None] = field(default_factory=dict)
     erased: list[int] = field(default_factory=list)
     size: int = 0
 
@@ -87,6 +92,8 @@ def fold(records: Iterable[Record]) -> CaseFile:
         file.size += 1
         if record.payload is None:
             file.erased.append(record.index)
+            if record.kind is RecordKind.CERTIFICATE_REVOKED:
+                file.revocations.setdefault(record.subject, None)
         else:
             try:
                 _apply(file, record, record.payload)
@@ -99,6 +106,7 @@ def fold(records: Iterable[Record]) -> CaseFile:
     return file
 
 
+_CERTIFICATES = (RecordKind.CERTIFICATE_ISSUED, RecordKind.CERTIFICATE_REVOKED)
 _SEALED = {
     RecordKind.EVIDENCE_RECORDED: "evidence",
     RecordKind.WAIVER_REQUESTED: "waiver_requests",
@@ -109,8 +117,7 @@ _SEALED = {
 
 def _apply(file: CaseFile, record: Record, payload: Mapping[str, Any]) -> None:
     if record.kind in _SEALED:
-        body = canonical_bytes(payload["envelope"])
-        sealed = Sealed(index=record.index, received_at=record.at, body=body, digest=f"sha256:{sha256_hex(body)}")
+        sealed = _sealed(record, payload)
         if "window" in payload:
             window = from_json(MonitoredWindow, payload["window"], path=f"entry {record.index}.window")
             file.windows.append(
@@ -120,12 +127,32 @@ def _apply(file: CaseFile, record: Record, payload: Mapping[str, Any]) -> None:
             )
         else:
             getattr(file, _SEALED[record.kind]).append(sealed)
+    elif record.kind in _CERTIFICATES:
+        _apply_certificate(file, record, _sealed(record, payload))
     elif record.kind in (RecordKind.PERSON_REGISTERED, RecordKind.PRODUCER_REGISTERED):
         _apply_signer(file, payload)
     elif record.kind in (RecordKind.GAP_ASSIGNED, RecordKind.GAP_DEFERRED, RecordKind.INVALIDATED):
         _apply_gap(file, payload)
     else:
         _apply_case(file, record, payload)
+
+
+def _sealed(record: Record, payload: Mapping[str, Any]) -> Sealed:
+    body = canonical_bytes(payload["envelope"])
+    return Sealed(index=record.index, received_at=record.at, body=body, digest=f"sha256:{sha256_hex(body)}")
+
+
+def _apply_certificate(file: CaseFile, record: Record, sealed: Sealed) -> None:
+    if record.kind is RecordKind.CERTIFICATE_REVOKED:
+        file.revocations.setdefault(record.subject, sealed)
+    elif record.subject in file.certificates:
+        raise MalformedEvidence(
+            f"The certificate {record.subject} was issued before.",
+            remedy="Do not rely on this ledger; find out who wrote the entry.",
+            where=f"entry {record.index}",
+        )
+    else:
+        file.certificates[record.subject] = sealed
 
 
 def _apply_signer(file: CaseFile, payload: Mapping[str, Any]) -> None:

@@ -9,6 +9,9 @@ from datetime import datetime
 
 from roadworthy.domain.risk import Tier
 
+CERTIFICATE_AUTHORITY = "certificate-authority"
+"""The control plane's key, which signs certificates and revocations and nothing else; no person ever bears this id."""
+
 CERTIFICATE_TYPE = "https://roadworthy.dev/certificate/v1"
 REVOCATION_TYPE = "https://roadworthy.dev/revocation/v1"
 

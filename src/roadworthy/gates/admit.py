@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from roadworthy.base.errors import MalformedEvidence
+from roadworthy.domain.certificate import CERTIFICATE_AUTHORITY
 from roadworthy.domain.decision import Refused
 from roadworthy.domain.evidence import PREDICATE_TYPE, STATEMENT_MEDIA_TYPE, Evidence, Sealed
 from roadworthy.gates.envelope import SKEW, in_order, read_letter, refuse, stamp
@@ -93,6 +94,8 @@ def _fault(evidence: Evidence, signers: tuple[str, ...], use_case_id: str) -> st
     named = evidence.producer if evidence.attestation is None else evidence.attestation.person_id
     if named not in signers:
         return f"it names {named!r}, but {', '.join(signers) or 'nobody'} signed it"
+    if named == CERTIFICATE_AUTHORITY:
+        return "it is signed by the key of certificates, which proves nothing about a system"
     return None
 
 

@@ -25,6 +25,7 @@ class DataSource:
         acquisition: columns that tell where and how a row was made (site, scanner, batch), whether or not the model
             takes them.
         time: column with the instant of a row; None when there is none.
+        lineage: absolute paths of files with OpenLineage run events; empty when the manifest names none.
     """
 
     name: str
@@ -38,6 +39,7 @@ class DataSource:
     cluster: str | None = None
     acquisition: tuple[str, ...] = ()
     time: str | None = None
+    lineage: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +72,33 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Gateway:
+    """The gateway in front of the endpoint. Checks rehearse with a copy of it; they never disturb the one that serves.
+
+    Attributes:
+        config: absolute path of gateway.yaml.
+        use_case: its block in that file.
+        url: where it serves; "" when it does not yet.
+        admin_url: where it tells its state; "" as above.
+        samples: one request for every route that needs its own; None when none does.
+        access: who may do what, as the data owner approved it; None when nothing was declared.
+        exposure: ports, encryption and outbound connections as declared; None as above.
+        transactions: business transactions through all systems; None as above.
+        alerts: rules, and who must answer within which time; None as above.
+    """
+
+    config: Path
+    use_case: str
+    url: str = ""
+    admin_url: str = ""
+    samples: Path | None = None
+    access: Path | None = None
+    exposure: Path | None = None
+    transactions: Path | None = None
+    alerts: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Quality:
     """The quality that the use case needs.
 
@@ -99,6 +128,7 @@ class CheckContext:
         recorded: digest of every part as registered.
         data: data sets by name.
         target: the endpoint, or None.
+        gateway: the gateway before it, or None.
         quality: the quality needed, or None.
         at: the one instant of this inspection.
         steps: of a case's life, in order; empty when the manifest names none.
@@ -121,3 +151,4 @@ class CheckContext:
     workdir: Path
     steps: tuple[str, ...] = ()
     decided_at: str = ""
+    gateway: Gateway | None = None

@@ -5,7 +5,7 @@ Whether the signer's role was allowed to sign is a question for the gates, not f
 Rules kept here:
 1. A key counts from the entry after its registration: nothing can be signed by a key that is registered later.
 2. A registration is never erased, or the signatures by its key can no longer be checked and are problems.
-3. Evidence is an in-toto statement; other acts may be signed in a form of their own, which the gates read.
+3. Evidence and certificates are in-toto statements; other acts may be signed in a form of their own, which the gates read.
 4. A policy is signed only where it got looser, so its envelope may be null.
 5. An erased payload is passed over here; its leaf still proves that it was recorded.
 """
@@ -25,7 +25,8 @@ from roadworthy.ledger.statement import PAYLOAD_TYPE, parse_statement
 REGISTRATIONS = {"person.registered": "person", "producer.registered": "producer"}
 EVIDENCE = "evidence.recorded"
 POLICY = "policy.adopted"
-SIGNED_KINDS = (EVIDENCE, "signature.added", POLICY)
+STATEMENTS = (EVIDENCE, "certificate.issued", "certificate.revoked")
+SIGNED_KINDS = (*STATEMENTS, "signature.added", POLICY)
 SIGNED_PREFIX = "waiver."
 
 
@@ -77,7 +78,7 @@ def _signed(kind: str, payload: bytes, keys: dict[str, PublicKey]) -> Iterator[t
             parse_statement(envelope.payload)
         except MalformedEvidence as error:
             yield 8, error.what
-    elif kind == EVIDENCE:
+    elif kind in STATEMENTS:
         yield 8, f"The envelope holds {envelope.payload_type!r}, not an in-toto statement."
 
 

@@ -57,6 +57,7 @@ class Subject:
         declared: the passport's part of the contract; None when it is not asked for.
         lineage: the graph of lineage events; None when there are none.
         max_age_s: how old the assessment may be, in seconds; None for any age.
+        lineage_max_age_s: how old the newest run that wrote the data may be, in seconds; None for any age.
     """
 
     table: Table
@@ -69,6 +70,7 @@ class Subject:
     declared: Declarations | None = None
     lineage: Lineage | None = None
     max_age_s: float | None = None
+    lineage_max_age_s: float | None = None
 
 
 def answer_datasheet(subject: Subject) -> tuple[Answer, ...]:
@@ -280,6 +282,9 @@ def _run_problem(subject: Subject, digest: str) -> str:
     runs = named[0].producers(named[1])
     if not runs:
         return f"No lineage event of a run that wrote {named[1].text} has come."
+    age_s = (subject.at - runs[-1].at).total_seconds()
+    if subject.lineage_max_age_s is not None and age_s > subject.lineage_max_age_s:
+        return f"The newest run of {runs[-1].job.text} that wrote it is of {format_instant(runs[-1].at)}."
     versions = _written(runs[-1], named[1])
     if digest in {version.removeprefix("sha256:") for version in versions}:
         return ""

@@ -31,10 +31,12 @@ NEVER_ERASED: Final = frozenset(
         RecordKind.RELEASE_REGISTERED,
         RecordKind.POLICY_ADOPTED,
         RecordKind.DECISION_RECORDED,
+        RecordKind.CERTIFICATE_ISSUED,
+        RecordKind.CERTIFICATE_REVOKED,
         RecordKind.PAYLOAD_ERASED,
     }
 )
-"""Without these nobody could tell who signed, what was decided by which rules, or what was erased."""
+"""Without these nobody could tell who signed, what was decided by which rules, what may run, or what was erased."""
 
 
 class Reader(Protocol):

@@ -12,12 +12,15 @@ from roadworthy.domain.criterion import PackRef
 from roadworthy.domain.people import Role
 from roadworthy.domain.risk import Tier
 from roadworthy.domain.use_case import Part, Release, Subject, UseCase
-from roadworthy.kit.context import DataSource, Peak, Quality, Target
+from roadworthy.gateway.load_config import load_config
+from roadworthy.kit.context import DataSource, Gateway, Peak, Quality, Target
+from roadworthy.measure.answers.prompt_file import prompt_digest
 from roadworthy.measure.table import data_files, table_digest
 from roadworthy.wiring.manifest import DataBlock, Manifest, SloBlock
 from roadworthy.wiring.openslo import ServiceLevel, read_openslo
 
 _LONGEST_NAME = 80
+_GATEWAY_FILES = ("config", "samples", "access", "exposure", "transactions", "alerts")
 _OWNER_ROLES = {
     "business": Role.BUSINESS_OWNER,
     "system": Role.SYSTEM_OWNER,
@@ -57,13 +60,13 @@ def release_files(manifest: Manifest, root: Path) -> dict[Part, Path]:
 
 
 def pinned_files(manifest: Manifest, root: Path) -> dict[Part, Path]:
-    """The files whose own digest is that of their part; infrastructure has one digest with what the manifest declares.
+    """The files that alone make the digest of their part; infrastructure has one with what the manifest declares.
 
     Raises:
         MissingFile: a file that is named does not exist (RW-102).
     """
     files = release_files(manifest, root)
-    if manifest.fallback or manifest.target:
+    if manifest.fallback or manifest.target or manifest.gateway:
         files.pop(Part.INFRASTRUCTURE, None)
     return files
 
@@ -111,8 +114,12 @@ def release_of(manifest: Manifest, root: Path, level: ServiceLevel | None) -> Re
 
     Raises:
         MissingFile: a file that is named does not exist (RW-102).
+        ManifestError: the prompt is a prompt set with problems (RW-101).
     """
-    parts = {part: digest_file(path) for part, path in release_files(manifest, root).items()}
+    parts = {
+        part: prompt_digest(path) if part is Part.PROMPT else digest_file(path)
+        for part, path in release_files(manifest, root).items()
+    }
     contracts = {
         name: digest_file(existing(root, block.contract, f"data.{name}.contract"))
         for name, block in _data_blocks(manifest).items()
@@ -122,15 +129,53 @@ def release_of(manifest: Manifest, root: Path, level: ServiceLevel | None) -> Re
         parts[Part.DATA_CONTRACT] = digest_of(contracts)
     thresholds = manifest.quality.model_dump() if manifest.quality else {}
     parts[Part.THRESHOLDS] = digest_of({"quality": thresholds, "slo": to_json(level) if level else None})
-    if manifest.fallback or manifest.target:
+    if manifest.fallback or manifest.target or manifest.gateway:
         # Where it runs and which load it is built for: a load test says nothing about another peak.
         declared = {
             "fallback": manifest.fallback,
             "target": manifest.target.model_dump() if manifest.target else None,
             "file": parts.get(Part.INFRASTRUCTURE),
         }
+        if manifest.gateway:
+            declared["gateway"] = gateway_digests(manifest, root)
         parts[Part.INFRASTRUCTURE] = digest_of(declared)
     return Release(parts=parts)
+
+
+def gateway_of(manifest: Manifest, root: Path) -> Gateway | None:
+    """The gateway as checks see it; None when the manifest names none.
+
+    Raises:
+        MissingFile: a file that is named does not exist (RW-102).
+    """
+    block = manifest.gateway
+    if block is None:
+        return None
+    files = {
+        key: existing(root, name, f"gateway.{key}")
+        for key in _GATEWAY_FILES
+        if (name := getattr(block, key)) is not None
+    }
+    return Gateway(
+        use_case=block.use_case or manifest.use_case.id, url=block.url or "", admin_url=block.admin_url or "", **files
+    )
+
+
+def gateway_digests(manifest: Manifest, root: Path) -> dict[str, str]:
+    """Digests of what decides how the gateway behaves: its file, its policy, and what was declared about it.
+
+    Keys, certificates and revocations are left out: they change without making another release.
+
+    Raises:
+        MissingFile: a file that is named does not exist (RW-102).
+        ManifestError: gateway.yaml breaks its schema (RW-101).
+    """
+    gateway = gateway_of(manifest, root)
+    if gateway is None:
+        return {}
+    files = {key: path for key in _GATEWAY_FILES if (path := getattr(gateway, key)) is not None}
+    files["policy"] = load_config(gateway.config).policy
+    return {key: digest_file(path) for key, path in sorted(files.items())}
 
 
 def _data_blocks(manifest: Manifest) -> dict[str, DataBlock]:
@@ -162,6 +207,7 @@ def data_sources(manifest: Manifest, root: Path) -> dict[str, DataSource]:
             cluster=block.cluster,
             acquisition=tuple(block.acquisition),
             time=block.time,
+            lineage=tuple(existing(root, each, f"data.{name}.lineage") for each in block.lineage),
         )
         for name, block in _data_blocks(manifest).items()
     }

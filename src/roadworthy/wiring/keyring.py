@@ -1,7 +1,8 @@
 """Keys on this machine. Owns where they lie and how a person proves who they are.
 
 ``<folder>/keys/log.key`` signs checkpoints, ``producer.key`` signs evidence, ``payload.key`` encrypts payloads; they are
-made at first use, for their owner's eyes only, in a folder that git passes over. A person's key, ``people/<id>.key``,
+made at first use, for their owner's eyes only, in a folder that git passes over. ``certificate.key`` joins them when the
+first certificate is issued: gateways trust that key alone, and evidence is never signed by it. A person's key, ``people/<id>.key``,
 is always encrypted: signing takes the key file and its passphrase, each time. There is no session that signs by itself.
 """
 
@@ -16,9 +17,11 @@ from roadworthy.actions.evidence import Signer
 from roadworthy.base.errors import InputError, MissingFile, ReauthenticationFailed, UnknownPerson
 from roadworthy.base.ids import new_id, salt_bytes
 from roadworthy.domain.case_file import CaseFile
+from roadworthy.domain.certificate import CERTIFICATE_AUTHORITY
 from roadworthy.ledger.keys import SigningKey, generate_key, load_key, save_key
 
 _NAMES = ("log.key", "producer.key", "payload.key")
+_CERTIFICATE = "certificate.key"
 _SHORTEST_PASSPHRASE = 12
 COMPONENTS = ("key file", "passphrase")
 
@@ -78,6 +81,36 @@ def _make_keys(keys: Path) -> None:
             beside.rename(keys)
     finally:
         rmtree(beside, ignore_errors=True)
+
+
+def certificate_key(folder: Path, case: CaseFile) -> SigningKey:
+    """The control plane's key, which signs certificates and revocations; made before the first of them.
+
+    Args:
+        folder: of the workspace.
+        case: everything on record; once a key is registered there, it is never replaced by a new one.
+
+    Raises:
+        MissingFile: the registered key is gone (RW-102).
+    """
+    keys = folder / "keys"
+    path = keys / _CERTIFICATE
+    if not path.is_file():
+        if CERTIFICATE_AUTHORITY in case.producers:
+            raise MissingFile(
+                "The key that signs certificates is gone.",
+                remedy="Restore it from a backup; gateways trust no other.",
+                where=str(path),
+            )
+        beside = keys / new_id(_CERTIFICATE)
+        save_key(generate_key(), beside)
+        try:
+            # It fails when another process was faster; then the key is the other's. Nobody ever reads half of one.
+            with suppress(FileExistsError):
+                path.hardlink_to(beside)
+        finally:
+            beside.unlink()
+    return load_key(path)
 
 
 def person_key_path(folder: Path, person_id: str) -> Path:

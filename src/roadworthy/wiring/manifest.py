@@ -59,7 +59,11 @@ class ReleaseBlock(_Block):
     """Files that make the release; their digests are computed."""
 
     model: str
-    prompt: str | None = None
+    prompt: str | None = Field(
+        default=None,
+        description="Any file, which counts by its bytes; or a prompt set, a YAML file with roadworthyPrompts: 1 at its "
+        "top, which counts by the texts, models and parameters of its prompts.",
+    )
     tools: str | None = None
     index: str | None = None
     config: str | None = None
@@ -79,6 +83,7 @@ class DataBlock(_Block):
     cluster: str | None = Field(default=None, description="Column with the independent unit, such as the patient.")
     acquisition: list[str] = Field(default=[], description="Columns that tell where and how a row was made.")
     time: str | None = Field(default=None, description="Column with the instant of the row.")
+    lineage: list[str] = Field(default=[], description="Files of OpenLineage run events, one a line.")
 
 
 class DataSets(_Block):
@@ -104,6 +109,20 @@ class TargetBlock(_Block):
     protocol: Literal["open-inference"] = "open-inference"
     url: str = Field(pattern=r"^https?://")
     peak: PeakBlock | None = None
+
+
+class GatewayBlock(_Block):
+    """The gateway in front of the endpoint. Checks rehearse with a copy of it."""
+
+    config: str = Field(description="gateway.yaml.")
+    use_case: str | None = Field(default=None, description="Its block there; use_case.id when not given.")
+    url: str | None = Field(default=None, pattern=r"^https?://", description="Where it serves.")
+    admin_url: str | None = Field(default=None, pattern=r"^https?://", description="Where it tells its state.")
+    samples: str | None = Field(default=None, description="One request for every route that needs its own.")
+    access: str | None = Field(default=None, description="Who may do what, as the data owner approved it.")
+    exposure: str | None = Field(default=None, description="Ports, encryption and outbound connections, as declared.")
+    transactions: str | None = Field(default=None, description="Business transactions through all systems.")
+    alerts: str | None = Field(default=None, description="Alert rules, and who must answer within which time.")
 
 
 class QualityBlock(_Block):
@@ -155,6 +174,7 @@ class Manifest(_Block):
     release: ReleaseBlock
     data: DataSets
     target: TargetBlock | None = None
+    gateway: GatewayBlock | None = None
     quality: QualityBlock | None = None
     slo: str | SloBlock | None = Field(default=None, description="OpenSLO file, or p99_ms and error_share.")
     fallback: list[dict[str, str]] = Field(default=[], description="Declared fallback ladder, first rung first.")

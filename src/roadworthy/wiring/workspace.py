@@ -229,6 +229,7 @@ class Workspace:
             recorded=dict(subject.parts),
             data=reading.data_sources(self.manifest, self.root),
             target=reading.target_of(self.manifest, level),
+            gateway=reading.gateway_of(self.manifest, self.root),
             quality=reading.quality_of(self.manifest),
             at=at,
             seed=seed,

@@ -13,6 +13,7 @@ from roadworthy.actions.registration import (
     register_use_case,
 )
 from roadworthy.base.errors import InputError, SelfApproval
+from roadworthy.domain.certificate import CERTIFICATE_AUTHORITY
 from roadworthy.domain.people import Person, Producer, Role
 from roadworthy.ledger.keys import key_from_seed
 
@@ -36,7 +37,7 @@ def test_each_verb_writes_exactly_one_entry_and_can_be_read_back(world: World) -
     assert case.releases == {SUBJECT.release_digest, other.release_digest}
 
 
-@pytest.mark.parametrize("taken", ["ada", PRODUCER, PRODUCER_ID])
+@pytest.mark.parametrize("taken", ["ada", PRODUCER, PRODUCER_ID, CERTIFICATE_AUTHORITY])
 def test_an_id_is_never_given_to_somebody_else(world: World, taken: str) -> None:
     """Neither a person's nor a program's, even of one not on record yet: signatures are told apart by id."""
     before = world.size

@@ -207,3 +207,44 @@ def test_an_id_and_a_key_belong_to_one_person(other: Person) -> None:
                 record(1, RecordKind.PERSON_REGISTERED, person=other),
             ]
         )
+
+
+CERTIFICATE = {"payload": "", "payloadType": "t", "signatures": []}
+
+
+def about(index: int, kind: RecordKind, *, erased: bool = False) -> Record:
+    """An entry about the certificate c."""
+    plain = record(index, kind, envelope=CERTIFICATE)
+    return replace(plain, subject="c", payload=None if erased else plain.payload)
+
+
+def test_certificates_and_revocations_are_found_by_id() -> None:
+    """The first revocation counts; the envelope is the one on record."""
+    case = fold(
+        [
+            about(0, RecordKind.CERTIFICATE_ISSUED),
+            about(1, RecordKind.CERTIFICATE_REVOKED),
+            about(2, RecordKind.CERTIFICATE_REVOKED),
+        ]
+    )
+    assert {name: each.index for name, each in case.certificates.items()} == {"c": 0}
+    (revoked,) = case.revocations.values()
+    assert revoked is not None
+    assert (revoked.index, revoked.body) == (1, canonical_bytes(CERTIFICATE))
+
+
+def test_an_erased_revocation_still_revokes() -> None:
+    """The entry names the certificate; an erased certificate is none."""
+    erased = [
+        about(0, RecordKind.CERTIFICATE_ISSUED, erased=True),
+        about(1, RecordKind.CERTIFICATE_REVOKED, erased=True),
+    ]
+    case = fold(erased)
+    assert (case.certificates, case.revocations, case.erased) == ({}, {"c": None}, [0, 1])
+
+
+def test_a_certificate_id_is_used_once() -> None:
+    """RW-201: two certificates of one id could not be told apart by a revocation."""
+    with pytest.raises(MalformedEvidence, match="was issued before") as caught:
+        fold([about(0, RecordKind.CERTIFICATE_ISSUED), about(1, RecordKind.CERTIFICATE_ISSUED)])
+    assert caught.value.where == "entry 1"

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from roadworthy.base.digest import digest_of
+from roadworthy.domain.certificate import CERTIFICATE_AUTHORITY
 from roadworthy.domain.evidence import STATEMENT_MEDIA_TYPE
 from roadworthy.gates.admit import admit
 from roadworthy.gates.envelope import _Parcel, read_letter
@@ -108,6 +109,12 @@ def test_another_use_case_is_refused():
 def test_only_whom_it_names_may_sign(signers):
     """A registered key of somebody else does not make evidence of the inspector."""
     assert "names 'inspector'" in verdict(seal(observation(criterion()), signers=signers))
+
+
+def test_the_key_of_certificates_proves_nothing_about_a_system():
+    """It is on record as a producer, but evidence that it signs is refused."""
+    signed = run(criterion(), producer=CERTIFICATE_AUTHORITY)
+    assert "proves nothing about a system" in verdict(signed)
 
 
 def test_an_attestation_is_signed_by_its_person():

@@ -10,11 +10,13 @@ import pytest
 from roadworthy.base.clock import now
 from roadworthy.base.errors import InputError, MissingFile, ReauthenticationFailed, UnknownPerson
 from roadworthy.domain.case_file import CaseFile
-from roadworthy.domain.people import Person, Role
+from roadworthy.domain.certificate import CERTIFICATE_AUTHORITY
+from roadworthy.domain.people import Person, Producer, Role
 from roadworthy.ledger.keys import SigningKey, generate_key, save_key
 from roadworthy.wiring import keyring
 from roadworthy.wiring.keyring import (
     authenticate,
+    certificate_key,
     keep_person_key,
     machine_keys,
     make_person_key,
@@ -88,6 +90,36 @@ def test_a_lost_key_is_never_replaced_by_a_new_one(tmp_path: Path, lost: str) ->
         machine_keys(tmp_path)
     assert caught.value.code == "RW-102"
     assert "backup" in caught.value.remedy
+
+
+def test_the_certificate_key_is_made_once_and_apart(tmp_path: Path) -> None:
+    """Before the first certificate, for its owner only; it is none of the keys that sign evidence or checkpoints."""
+    keys = machine_keys(tmp_path)
+    made = certificate_key(tmp_path, CaseFile())
+    assert made.public not in {keys.log.public, keys.producer.public}
+    assert certificate_key(tmp_path, CaseFile()).public == made.public
+    assert mode(tmp_path / "keys" / "certificate.key") == 0o600
+    assert len(list((tmp_path / "keys").iterdir())) == 4
+
+
+def test_two_at_once_get_the_same_certificate_key(tmp_path: Path) -> None:
+    """Whoever is slower takes the other's."""
+    machine_keys(tmp_path)
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        made = list(pool.map(lambda _: certificate_key(tmp_path, CaseFile()).public.hex, range(16)))
+    assert len(set(made)) == 1
+    assert len(list((tmp_path / "keys").iterdir())) == 4
+
+
+def test_a_registered_certificate_key_is_never_replaced(tmp_path: Path) -> None:
+    """RW-102: no gateway would trust what a new one signs."""
+    machine_keys(tmp_path)
+    made = certificate_key(tmp_path, CaseFile())
+    authority = Producer(id=CERTIFICATE_AUTHORITY, public_key=made.public.hex)
+    (tmp_path / "keys" / "certificate.key").unlink()
+    with pytest.raises(MissingFile, match="certificates is gone") as caught:
+        certificate_key(tmp_path, CaseFile(producers={CERTIFICATE_AUTHORITY: authority}))
+    assert caught.value.code == "RW-102"
 
 
 def registered(key: SigningKey) -> CaseFile:

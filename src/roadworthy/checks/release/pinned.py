@@ -13,6 +13,7 @@ from roadworthy.domain.evidence import Finding
 from roadworthy.domain.use_case import Part
 from roadworthy.kit.check import Check, Observation, Run
 from roadworthy.kit.context import CheckContext
+from roadworthy.measure.answers.prompt_file import prompt_digest
 from roadworthy.measure.table import data_files, table_digest
 
 _NEEDED = (Part.MODEL, Part.DATA_CONTRACT, Part.PILOT_DATA, Part.PRODUCTION_DATA)
@@ -33,7 +34,10 @@ class Subject:
 
 
 class PinnedCheck(Check[Subject, Params]):
-    """Hash every file of the release and both data sets again, and compare with what was registered."""
+    """Hash every file of the release and both data sets again, and compare with what was registered.
+
+    A prompt set is read again, with the files that it names: what it says counts, not how it is laid out.
+    """
 
     id: ClassVar[str] = "release.pinned"
     version: ClassVar[int] = 1
@@ -80,7 +84,7 @@ class PinnedCheck(Check[Subject, Params]):
 
     def observe(self, subject: Subject, params: Params, run: Run) -> Observation:
         """Hash everything again."""
-        now = {part: digest_file(path) for part, path in subject.files.items()}
+        now = {part: _digest_now(part, path) for part, path in subject.files.items()}
         now |= {part: f"sha256:{table_digest(data_files(path))}" for part, path in subject.data.items()}
         wanted = sorted({*_NEEDED, *now}, key=lambda part: part.value)
         rows = [
@@ -113,6 +117,10 @@ class PinnedCheck(Check[Subject, Params]):
                 remedy = "Inspect again: what is on disk is another release."
                 findings.append(Finding(what=f"{row['part']} changed since it was registered.", remedy=remedy))
         return tuple(findings)
+
+
+def _digest_now(part: Part, path: Path) -> str:
+    return prompt_digest(path) if part is Part.PROMPT else digest_file(path)
 
 
 def _specimen(folder: Path) -> tuple[Path, Path]:
