@@ -1,5 +1,7 @@
 """Checkpoints: the signed statement of a ledger's size and root. Owns the C2SP note format and its Ed25519 signatures.
 
+What witnesses sign below belongs to ``cosignature``.
+
 A note is a text that ends in a newline, an empty line, and one line per signature: an em dash, the signer's name, and
 base64 of the key's 4-byte id and the signature. Sources: https://c2sp.org/signed-note, https://c2sp.org/tlog-checkpoint
 
@@ -16,6 +18,7 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from roadworthy.base.errors import LedgerBroken, SignatureBroken
 from roadworthy.ledger.keys import PublicKey, SigningKey
@@ -57,14 +60,12 @@ class VerifierKey:
     key: PublicKey
 
     def __post_init__(self) -> None:
-        if not _NAME.fullmatch(self.name):
-            what = f"{self.name!r} cannot name a signer of checkpoints."
-            raise SignatureBroken(what, remedy="Give a name without spaces and plus signs.")
+        require_name(self.name)
 
     @property
     def key_id(self) -> bytes:
         """The first 4 bytes of SHA-256(name || 0x0A || 0x01 || public key)."""
-        return hashlib.sha256(self.name.encode() + b"\n" + _ED25519 + self.key.raw).digest()[:_KEY_ID_BYTES]
+        return key_id(self.name, _ED25519 + self.key.raw)
 
     def text(self) -> str:
         """``name+<key id in hex>+base64(0x01 || public key)``: the line that a ledger publishes."""
@@ -86,8 +87,64 @@ class CheckpointSigner:
     def sign(self, size: int, root: bytes) -> str:
         """The signed note of a tree, whose origin is this signer's name."""
         text = Checkpoint(origin=self.name, size=size, root=root).text()
-        blob = self.verifier.key_id + self.key.sign(text.encode())
-        return f"{text}\n— {self.name} {base64.b64encode(blob).decode('ascii')}\n"
+        signature = NoteSignature(self.name, self.verifier.key_id, self.key.sign(text.encode()))
+        return f"{text}\n{signature.line()}"
+
+
+class NoteSignature(NamedTuple):
+    """One signature under a note, not yet verified."""
+
+    name: str
+    key_id: bytes
+    signature: bytes
+
+    def line(self) -> str:
+        """The line under the note, with its newline."""
+        return f"— {self.name} {base64.b64encode(self.key_id + self.signature).decode('ascii')}\n"
+
+
+class Note(NamedTuple):
+    """A note taken apart: the text with its final newline, and the signatures in their order. Nothing is verified."""
+
+    text: str
+    signatures: tuple[NoteSignature, ...]
+
+
+def key_id(name: str, typed_key: bytes) -> bytes:
+    """The 4 bytes that name a key under a note: of SHA-256(name || 0x0A || type byte || public key)."""
+    return hashlib.sha256(name.encode() + b"\n" + typed_key).digest()[:_KEY_ID_BYTES]
+
+
+def require_name(name: str) -> None:
+    """Refuse a name that no signature line can carry.
+
+    Raises:
+        SignatureBroken: it is empty, or holds space or a plus sign (RW-502).
+    """
+    if not _NAME.fullmatch(name):
+        what = f"{name!r} cannot name a signer of checkpoints."
+        raise SignatureBroken(what, remedy="Give a name without spaces and plus signs.")
+
+
+def parse_note(note: str) -> Note:
+    """Take a signed note apart at its last empty line.
+
+    Raises:
+        LedgerBroken: not a note, or a line below it is not a signature (RW-503).
+    """
+    text, separator, tail = note.rpartition("\n\n")
+    if not separator or not tail.endswith("\n"):
+        raise LedgerBroken("This is not a signed note.", remedy=_REMEDY)
+    return Note(text + "\n", parse_signatures(tail))
+
+
+def parse_signatures(lines: str) -> tuple[NoteSignature, ...]:
+    """Read lines of signatures, each with its newline.
+
+    Raises:
+        LedgerBroken: a line is not one (RW-503).
+    """
+    return tuple(_signature(line) for line in lines.removesuffix("\n").split("\n"))
 
 
 def parse_vkey(text: str) -> VerifierKey:
@@ -118,17 +175,14 @@ def open_checkpoint(note: str, keys: Sequence[VerifierKey]) -> Checkpoint:
         LedgerBroken: not a note, or its text is not a checkpoint (RW-503).
         SignatureBroken: no signature by a known key, or a bad one (RW-502).
     """
-    # 1. Split the text from the signatures at the last empty line.
-    text, separator, tail = note.rpartition("\n\n")
-    if not separator or not tail.endswith("\n"):
-        raise LedgerBroken("This is not a signed note.", remedy=_REMEDY)
-    signed = (text + "\n").encode()
+    # 1. Split the text from the signatures.
+    text, signatures = parse_note(note)
+    signed = text.encode()
     # 2. Check every signature by a key that is known.
     known = {(key.name, key.key_id): key for key in keys}
     good = 0
-    for line in tail.removesuffix("\n").split("\n"):
-        name, key_id, signature = _signature(line)
-        key = known.get((name, key_id))
+    for name, id_of_key, signature in signatures:
+        key = known.get((name, id_of_key))
         if key is None:
             continue
         if not key.key.verifies(signed, signature):
@@ -138,7 +192,7 @@ def open_checkpoint(note: str, keys: Sequence[VerifierKey]) -> Checkpoint:
     if not good:
         names = ", ".join(key.name for key in keys)
         raise SignatureBroken(f"The checkpoint has no signature by a known key ({names}).", remedy=_REMEDY)
-    return parse_checkpoint(text + "\n")
+    return parse_checkpoint(text)
 
 
 def parse_checkpoint(text: str) -> Checkpoint:
@@ -164,7 +218,7 @@ def parse_checkpoint(text: str) -> Checkpoint:
     raise LedgerBroken(f"{text[:120]!r} is not the text of a checkpoint.", remedy=_REMEDY)
 
 
-def _signature(line: str) -> tuple[str, bytes, bytes]:
+def _signature(line: str) -> NoteSignature:
     match = _SIGNATURE_LINE.fullmatch(line)
     if match:
         name, encoded = match.groups()
@@ -173,5 +227,5 @@ def _signature(line: str) -> tuple[str, bytes, bytes]:
         except (binascii.Error, ValueError):
             blob = b""
         if len(blob) > _KEY_ID_BYTES and base64.b64encode(blob).decode("ascii") == encoded:
-            return name, blob[:_KEY_ID_BYTES], blob[_KEY_ID_BYTES:]
+            return NoteSignature(name, blob[:_KEY_ID_BYTES], blob[_KEY_ID_BYTES:])
     raise LedgerBroken(f"{line[:120]!r} is not the line of a signature.", remedy=_REMEDY)
