@@ -17,8 +17,10 @@ from roadworthy.cli import (
     evidence,
     gaps,
     gate,
+    gateway,
     init,
     inspect,
+    ledger_log,
     monitor,
     passport,
     people,
@@ -64,6 +66,8 @@ app.add_typer(waive.app, name="waive")
 app.add_typer(people.app, name="person")
 app.add_typer(certificate.app, name="certificate")
 app.add_typer(contract.app, name="contract")
+app.add_typer(gateway.app, name="gateway")
+app.add_typer(ledger_log.app, name="log")
 
 
 @app.command("demo")

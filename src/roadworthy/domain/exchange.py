@@ -12,6 +12,8 @@ class LeafKind(Enum):
     """What a leaf of the runtime's ledger says."""
 
     INTENT = "exchange.intent"
+    PART = "exchange.part"
+    """Parts of a stream that left before its outcome."""
     OUTCOME = "exchange.outcome"
     ABANDONED = "exchange.abandoned"
     FEEDBACK = "exchange.feedback"

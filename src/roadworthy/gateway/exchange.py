@@ -8,6 +8,7 @@ Rules kept here:
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import NamedTuple
 
 from roadworthy.domain.exchange import RungKind
 
@@ -88,8 +89,7 @@ class UpstreamFailed(Exception):  # as above
         self.failure, self.sent, self.retry_after_s = failure, sent, retry_after_s
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(NamedTuple):
     """What goes to an upstream.
 
     Attributes:
@@ -107,8 +107,7 @@ class Question:
     stream: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(NamedTuple):
     """One try, for the record.
 
     Attributes:

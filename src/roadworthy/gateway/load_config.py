@@ -24,7 +24,7 @@ LONGEST_SOCKET_BYTES = 100
 _LAST_PORT = 65_535
 _KEY_DIGITS = frozenset("0123456789abcdef")
 _KEY_LENGTH = 64
-_REMEDY = "Correct the lines above; docs/gateway.md lists every key."
+_REMEDY = "Correct the lines above; roadworthy gateway init writes an example."
 _RESERVED = ("/feedback",)
 Block = TypeVar("Block", bound=BaseModel)
 

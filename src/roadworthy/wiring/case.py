@@ -4,6 +4,7 @@ Rules kept here: every path is checked before anything is written, and one diges
 """
 
 from pathlib import Path
+from typing import Any
 
 from roadworthy.base.codec import to_json
 from roadworthy.base.digest import digest_file, digest_of
@@ -133,13 +134,23 @@ def release_of(manifest: Manifest, root: Path, level: ServiceLevel | None) -> Re
         # Where it runs and which load it is built for: a load test says nothing about another peak.
         declared = {
             "fallback": manifest.fallback,
-            "target": manifest.target.model_dump() if manifest.target else None,
+            "target": _declared_target(manifest, root),
             "file": parts.get(Part.INFRASTRUCTURE),
         }
         if manifest.gateway:
             declared["gateway"] = gateway_digests(manifest, root)
         parts[Part.INFRASTRUCTURE] = digest_of(declared)
     return Release(parts=parts)
+
+
+def _declared_target(manifest: Manifest, root: Path) -> dict[str, Any] | None:
+    """What is declared of the endpoint; recorded arrivals by their content, and not at all where there are none."""
+    if manifest.target is None:
+        return None
+    declared = manifest.target.model_dump(exclude={"arrivals"})
+    if manifest.target.arrivals is not None:
+        declared["arrivals"] = digest_file(existing(root, manifest.target.arrivals, "target.arrivals"))
+    return declared
 
 
 def gateway_of(manifest: Manifest, root: Path) -> Gateway | None:
@@ -233,6 +244,7 @@ def target_of(manifest: Manifest, level: ServiceLevel | None) -> Target | None:
         peak=Peak(**block.peak.model_dump()) if block.peak else None,
         p99_ms=level.p99_ms if level else None,
         error_share=level.error_share if level else 0.01,
+        arrivals=Path(block.arrivals) if block.arrivals else None,
     )
 
 

@@ -109,6 +109,9 @@ class TargetBlock(_Block):
     protocol: Literal["open-inference"] = "open-inference"
     url: str = Field(pattern=r"^https?://")
     peak: PeakBlock | None = None
+    arrivals: str | None = Field(
+        default=None, description="CSV of recorded arrivals: a column TIMESTAMP, or one column only."
+    )
 
 
 class GatewayBlock(_Block):

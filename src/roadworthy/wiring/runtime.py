@@ -15,6 +15,7 @@ killed stay open in the ledger; its epoch there shows that it ended.
 
 import asyncio
 import contextlib
+import http.client
 import json
 import signal
 import socket
@@ -22,18 +23,32 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 from roadworthy.base.canonical import canonical_bytes
 from roadworthy.base.clock import monotonic_s
-from roadworthy.base.errors import InputError, IntegrityError, MissingFile, RoadworthyError, StoreBroken
+from roadworthy.base.errors import (
+    InputError,
+    IntegrityError,
+    MissingFile,
+    RoadworthyError,
+    StoreBroken,
+    TargetAnswer,
+    TargetUnreachable,
+)
+from roadworthy.gateway.compose import Generation, exporter
 from roadworthy.gateway.config import GatewayConfig
 from roadworthy.gateway.load_config import load_config, socket_path
+from roadworthy.gateway.metrics import Meter, Pages
 from roadworthy.gateway.node_files import NodeFiles
+from roadworthy.gateway.switches import Switches
 
 START_S = 60.0
 LASTED_S = 30.0
 PAUSES_S = (0.1, 0.5, 1.0, 2.0, 5.0)
 _MARGIN_S = 10.0
+_ASK_S = 10.0
 _BACKLOG = 2_048
 _LAST_WORDS = 2_000
 
@@ -73,6 +88,8 @@ class Child:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             pass_fds=self._descriptors,
+            # Ctrl-C in a terminal reaches a whole group: the ledger would be gone before the workers have drained.
+            start_new_session=True,
         )
         self._reading = asyncio.get_running_loop().create_task(self._pass_on(process))
         assert process.stdout is not None
@@ -253,6 +270,56 @@ def run_gateway(path: Path, ready: Callable[[str], None]) -> None:
     config = load_config(path)  # 1
     NodeFiles(config.ledger.folder).make()
     asyncio.run(Runtime(path.resolve(), config, ready).run())
+
+
+def check_gateway(path: Path) -> None:
+    """Read everything that a start would read, and change nothing.
+
+    Raises:
+        RoadworthyError: a start would fail.
+    """
+    config = load_config(path)
+    exporter(config.telemetry, config.node)
+    with TemporaryDirectory() as folder:
+        pages = Pages(Path(folder) / "metrics", 1)
+        try:
+            switches = Switches(Path(folder) / "switches.json", frozenset(config.use_cases))
+            Generation(config, meter=Meter(pages, 0), switches=switches, export=None, queues={})
+        finally:
+            pages.close()
+
+
+class Proof(NamedTuple):
+    """An entry and its receipt, as a running gateway gives them."""
+
+    receipt: str
+    leaf: str
+    cosigned: bool
+
+
+def fetch_proof(path: Path, index: int) -> Proof:
+    """Ask the admin address of a running gateway for the receipt of an entry.
+
+    Raises:
+        TargetUnreachable: nobody answers there (RW-401).
+        TargetAnswer: there is no such entry, or something else answers (RW-402).
+    """
+    host, _, port = load_config(path).admin.rpartition(":")
+    connection = http.client.HTTPConnection(host.strip("[]"), int(port), timeout=_ASK_S)
+    try:
+        connection.request("GET", f"/proof/{index}")
+        answer = connection.getresponse()
+        status, members = answer.status, json.loads(answer.read())
+        if status != http.client.OK:
+            raise TargetAnswer(str(members.get("detail")), remedy="Give the index of an entry.", where=f"entry {index}")
+        return Proof(members["receipt"], members["leaf"], members["cosigned"])
+    except (OSError, http.client.HTTPException) as error:
+        remedy = "Start the gateway, or look at admin in its gateway.yaml."
+        raise TargetUnreachable("The admin address does not answer.", remedy=remedy, where=f"{host}:{port}") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise TargetAnswer("The admin address gave no receipt.", remedy="Look at what listens there.") from error
+    finally:
+        connection.close()
 
 
 def ledger_settings(config: GatewayConfig, files: NodeFiles) -> bytes:
