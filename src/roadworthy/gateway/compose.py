@@ -7,6 +7,7 @@ that began in the old one end there, so it is closed only after the longest of t
 import asyncio
 from collections.abc import MutableMapping
 from importlib import import_module
+from typing import Protocol
 
 from roadworthy.base.errors import DependencyError
 from roadworthy.domain.exchange import Caller
@@ -25,7 +26,7 @@ from roadworthy.gateway.rate import CallerRate
 from roadworthy.gateway.release_watch import ReleaseWatch
 from roadworthy.gateway.stages import Inspect, UseCaseStages
 from roadworthy.gateway.switches import Switches
-from roadworthy.gateway.tracing import Export, Tracer
+from roadworthy.gateway.tracing import Export, SpanRecord, Tracer
 
 _OTEL = "roadworthy.gateway.tracing_otel"
 _INSPECTION = "roadworthy.gateway.inspection"
@@ -155,7 +156,17 @@ def _inspect(declared: InputFilter) -> Inspect:
     return found
 
 
-def exporter(telemetry: Telemetry, node: str) -> Export | None:
+class Exporter(Protocol):
+    """Takes spans that ended, until it is closed."""
+
+    def __call__(self, record: SpanRecord) -> None:
+        """Take one span."""
+
+    def close(self) -> None:
+        """Send what is queued, and end; it blocks."""
+
+
+def exporter(telemetry: Telemetry, node: str) -> Exporter | None:
     """Who takes spans; None when no collector is named.
 
     Raises:
@@ -168,5 +179,5 @@ def exporter(telemetry: Telemetry, node: str) -> Export | None:
     except ImportError as error:
         remedy = "Install roadworthy with the extra otel, or drop telemetry.otlp_url."
         raise DependencyError("opentelemetry is not installed.", remedy=remedy) from error
-    export: Export = module.OtelExport(telemetry.otlp_url, node)
+    export: Exporter = module.OtelExport(telemetry.otlp_url, node)
     return export

@@ -302,6 +302,8 @@ class Worker:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._generation.close()
+        if self._export is not None:
+            await asyncio.to_thread(self._export.close)
         self._meter.ledger_up(up=False)
         self._meter.publish()
         self._pages.close()

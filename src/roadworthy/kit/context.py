@@ -62,6 +62,7 @@ class Target:
         peak: expected peak load; None when it was not declared.
         p99_ms: latency objective at the 99th percentile, in milliseconds; None when none was declared.
         error_share: largest share of failed requests, in [0, 1].
+        arrivals: CSV file with recorded arrivals, relative to ``CheckContext.root``; None when none was declared.
     """
 
     protocol: str
@@ -69,6 +70,7 @@ class Target:
     peak: Peak | None
     p99_ms: float | None
     error_share: float
+    arrivals: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -279,7 +279,9 @@ def check_gateway(path: Path) -> None:
         RoadworthyError: a start would fail.
     """
     config = load_config(path)
-    exporter(config.telemetry, config.node)
+    export = exporter(config.telemetry, config.node)
+    if export is not None:
+        export.close()
     with TemporaryDirectory() as folder:
         pages = Pages(Path(folder) / "metrics", 1)
         try:

@@ -146,6 +146,27 @@ def test_a_worker_answers_with_a_record_and_drains(node: Node, capsys) -> None:
     assert json.loads(capsys.readouterr().out)["worker"] == 0
 
 
+def test_spans_that_wait_are_sent_at_the_end(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The exporter is closed once, after the last exchange."""
+    done: list[object] = []
+
+    class Exporter:
+        def __call__(self, record) -> None:
+            done.append(record.status)
+
+        def close(self) -> None:
+            done.append("closed")
+
+    monkeypatch.setattr(worker, "exporter", lambda telemetry, name: Exporter())
+
+    async def story(_one: Worker, port: int, _admin_port: int) -> None:
+        await call(port, "POST", "/v1/chat/completions", node.key, ASKED)
+
+    with node.ledger():
+        serve(node, story)
+    assert done == [503, "closed"]
+
+
 def test_without_a_ledger_nothing_is_answered(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     """503, and the admin address says why."""
     monkeypatch.setattr(worker, "_PATIENCE_S", 0.05)

@@ -213,6 +213,24 @@ def test_a_target_without_a_service_level_has_no_latency_bound(rich: Project) ->
     assert target.p99_ms is None
 
 
+def test_recorded_arrivals_count_by_their_content(rich: Project) -> None:
+    """Another record is another infrastructure; none leaves every digest as it was; one that is absent is RW-102."""
+    bare = subject(rich)
+    rich.edit("roadworthy.yaml", "  peak: {per_1_s: 3", "  arrivals: trace.csv\n  peak: {per_1_s: 3")
+    with pytest.raises(MissingFile):
+        Workspace(rich.manifest).proposal()
+    trace = rich.folder / "trace.csv"
+    trace.write_text("TIMESTAMP\n2023-11-16 18:15:46\n")
+    before = subject(rich)
+    trace.write_text("TIMESTAMP\n2023-11-16 18:15:47\n")
+    after = subject(rich)
+    for one, other in ((bare, before), (before, after)):
+        assert {p for p in other.parts if other.parts[p] != one.parts[p]} == {Part.INFRASTRUCTURE}
+    target = reading.target_of(Workspace(rich.manifest).manifest, None)
+    assert target is not None
+    assert target.arrivals == Path("trace.csv")
+
+
 def test_the_use_case_has_its_computed_tier_and_its_owners(project: Project) -> None:
     """Nobody types a tier."""
     found = Workspace(project.manifest).proposal().use_case
