@@ -9,9 +9,11 @@ from roadworthy.base.errors import InputError, MissingFile
 from roadworthy.cli.output import JsonOption, console, print_json, write_file
 from roadworthy.ledger.checkpoint import parse_vkey
 from roadworthy.ledger.cosignature import WitnessPolicy, parse_cosigner_vkey
+from roadworthy.ledger.keys import load_key
 from roadworthy.ledger.leaf import parse_leaf
 from roadworthy.ledger.log import LOG_VKEY, render, verify_log
 from roadworthy.ledger.receipt import SUFFIX, parse_receipt, verify_receipt
+from roadworthy.wiring.lost_bytes import acknowledge_lost
 from roadworthy.wiring.runtime import fetch_proof
 
 app = typer.Typer(help="The gateway's ledger: verify it, take receipts.", no_args_is_help=True, rich_markup_mode=None)
@@ -92,6 +94,25 @@ def receipt(
     console().print(f"✓ entry {index} of {size}: {said.base.kind}, {said.base.subject}")
     for each in verified.cosignatures:
         console().print(f"  cosigned by {each.name}")
+
+
+@app.command("acknowledge")
+def acknowledge(
+    folder: Annotated[Path, typer.Argument(help="Of the ledger, as gateway.yaml names it.")],
+    segment: Annotated[str, typer.Option(help="File of the lost bytes, as the refusal to start names it.")],
+    offset: Annotated[int, typer.Option(min=0, help="Where they begin.")],
+    length: Annotated[int, typer.Option(min=1, help="How many there are.")],
+    key: Annotated[Path, typer.Option(help="An operator's private key, PEM.")],
+    passphrase: Annotated[Path | None, typer.Option("--passphrase-file", help="Passphrase of the key.")] = None,
+    json: JsonOption = False,
+) -> None:
+    """Sign for bytes of a segment that are lost, so that the ledger starts; what was lost must come from the tiles."""
+    words = _read(passphrase, "Check --passphrase-file.").strip().encode() if passphrase else None
+    lost = acknowledge_lost(folder, segment, offset, length, load_key(key, passphrase=words))
+    if json:
+        print_json(lost._asdict())
+    else:
+        console().print(f"✓ signed for {lost.length} bytes of {lost.segment} at {lost.offset}: {lost.digest}")
 
 
 def _policy(witnesses: list[str], quorum: int) -> WitnessPolicy | None:

@@ -39,6 +39,9 @@ class Ledger(_Block):
     witnesses: list[Url] = Field(default=[], description="Witnesses that cosign checkpoints (C2SP tlog-witness).")
     witness_keys: list[str] = Field(default=[], description="Their keys as vkey lines.")
     witness_quorum: int = Field(default=0, ge=0, description="How many cosignatures a checkpoint needs.")
+    operator_keys: list[Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]] = Field(
+        default=[], description="Public keys of those who may sign for bytes that are lost, 64 hex digits each."
+    )
     most_waiting: int = Field(default=4_096, ge=1, description="Records under way before new requests are refused.")
 
 

@@ -5,8 +5,8 @@
 3. Start the ledger's process and wait until it serves. What its recovery refuses, nobody overrides here.
 4. Start the workers and wait until they listen; say so in one line.
 5. Watch: a worker that ends is started again, and so is the ledger; each time after a longer pause when it did not last.
-   Without a ledger the workers answer 503. A ledger that does not come back up ends the gateway, with its own words and
-   exit code.
+   Without a ledger the workers answer 503. A ledger that refuses to come back ends the gateway, with its own words and
+   exit code; one that was killed while it started is started again.
 6. SIGTERM and SIGINT: drain the workers, then end the ledger. SIGHUP goes on to the workers.
 
 Every child ends by itself when this process is gone: it watches a pipe from here. The open intents of a worker that was
@@ -215,7 +215,13 @@ class Runtime:
             code = await ledger.wait()
             _say(f"the ledger ended with {code}; nothing is answered until it is back")
             await asyncio.sleep(pauses.next_s(monotonic_s() - began_s))
-            await self._start_ledger(ledger)
+            while not await ledger.start():
+                code = await ledger.wait()
+                if code >= 0:
+                    raise _failed(ledger, code)
+                # A signal is nothing that the ledger says: whoever killed it once may kill it while it starts.
+                _say(f"the ledger ended with {code} while it started")
+                await asyncio.sleep(pauses.next_s(0.0))
             _say("the ledger is back")
 
     async def _watch_worker(self, worker: Child) -> None:
@@ -338,6 +344,7 @@ def ledger_settings(config: GatewayConfig, files: NodeFiles) -> bytes:
             "witnesses": list(ledger.witnesses),
             "witness_keys": list(ledger.witness_keys),
             "quorum": ledger.witness_quorum,
+            "operator_keys": list(ledger.operator_keys),
         }
     )
 
