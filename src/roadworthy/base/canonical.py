@@ -12,6 +12,7 @@ Rules kept here:
 
 import json
 import math
+from collections import Counter
 from collections.abc import Mapping
 from json.encoder import encode_basestring as _quoted
 from typing import Any, NoReturn, TypeAlias
@@ -23,6 +24,7 @@ MAX_SAFE_INTEGER = 2**53 - 1
 
 # A path is a chain of links from the leaf up, so that a good value costs one tuple per member and no formatting.
 _Path: TypeAlias = "tuple[_Path, str | int] | None"
+_SHOWN, _SHOWN_CHARS = 10, 80
 _ARRAYS = (list, tuple)
 _OBJECTS = (dict, Mapping)
 
@@ -60,8 +62,8 @@ def parse_json(data: bytes) -> Any:
     except RecursionError as error:
         raise _too_deep() from error
     if "\\u" in text:
-        # Only an escape can smuggle in a lone surrogate: UTF-8 has no bytes for one. The writer knows how to name it.
-        canonical_bytes(value)
+        # Only an escape can smuggle in a lone surrogate: UTF-8 has no bytes for one.
+        _refuse_lone_surrogates(value)
     return value
 
 
@@ -156,12 +158,24 @@ def _ecmascript(text: str) -> str:
     return f"{sign}{digits[0]}{fraction}e{point - 1:+d}"
 
 
+def _refuse_lone_surrogates(value: Any) -> None:
+    """Look with the standard library's writer, which is quick; only our own knows how to name the place."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError:
+        canonical_bytes(value)
+    except RecursionError as error:
+        raise _too_deep() from error
+
+
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        raise NotCanonical(f"These names occur more than once in one object: {twice}.", remedy=_READ_REMEDY)
+        # Counted in one pass: strangers send such objects, and would choose one with a million names.
+        twice = sorted(name for name, times in Counter(name for name, _ in pairs).items() if times > 1)
+        more = " and more" if len(twice) > _SHOWN else ""
+        shown = f"{[name[:_SHOWN_CHARS] for name in twice[:_SHOWN]]}{more}"
+        raise NotCanonical(f"These names occur more than once in one object: {shown}.", remedy=_READ_REMEDY)
     return members
 
 

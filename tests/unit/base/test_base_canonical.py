@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from roadworthy.base import canonical
 from roadworthy.base.canonical import MAX_SAFE_INTEGER, canonical_bytes, parse_canonical, parse_json
 from roadworthy.base.errors import NotCanonical
 
@@ -166,6 +167,24 @@ def test_nesting_without_end_is_an_error_of_ours() -> None:
         canonical_bytes(circle)
     with pytest.raises(NotCanonical, match="too deeply"):
         parse_json(b"[" * 200_000)
+
+
+def test_a_hundred_thousand_repeated_names_are_told_in_one_pass_and_in_one_line() -> None:
+    """Strangers choose what is read: ten names are shown, and the work grows with the bytes."""
+    body = "{" + ",".join(f'"{number % 50_000}":1' for number in range(100_000)) + "}"
+    with pytest.raises(NotCanonical, match="and more") as refused:
+        parse_json(body.encode())
+    assert len(refused.value.what) < 300
+
+
+def test_an_escape_deep_down_is_read_or_refused_but_never_a_crash() -> None:
+    """One escape makes the reader look for lone surrogates; nesting without end stays an error of ours."""
+    assert parse_json(b'["\\u0061"]') == ["a"]
+    deep: Any = "a"
+    for _ in range(100_000):
+        deep = [deep]
+    with pytest.raises(NotCanonical, match="nested"):
+        canonical._refuse_lone_surrogates(deep)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ import uuid
 
 from roadworthy.base import ids
 from roadworthy.base.clock import now_us
-from roadworthy.base.ids import new_uuid7, quick_salt
+from roadworthy.base.ids import new_uuid7, quick_salt, random_share
 
 
 def test_uuids_are_of_version_7_and_of_now():
@@ -45,3 +45,11 @@ def test_a_system_without_fork_needs_no_hook(monkeypatch):
     monkeypatch.delattr(os, "register_at_fork", raising=False)
     block = ids._Block(4)
     assert len(block.take()) == 4 and block.take() != block.take()
+
+
+def test_shares_lie_in_their_interval_and_differ() -> None:
+    """1,000 draws: all in [0, 1), spread over its quarters, none twice."""
+    drawn = [random_share() for _ in range(1_000)]
+    assert all(0 <= share < 1 for share in drawn)
+    assert len(set(drawn)) == 1_000
+    assert {int(4 * share) for share in drawn} == {0, 1, 2, 3}
