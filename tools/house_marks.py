@@ -19,8 +19,17 @@ NO_SPARK = "no Spark"
 ONLY_THERE = "only on "
 """Begin of the reason of a test that fits another operating system or another Python."""
 
-REASONS = {NO_DATA: DATA_MARK, NO_POSTGRES: "postgres", NO_BROWSER: "browser", NO_SPARK: "spark"}
-"""Begin of the reason for a skip, and the mark whose prerequisite that reason says is not met."""
+TOOLS = ("curl", "nginx", "node", "npm", "promtool", "strace")
+"""Programs by other hands that some tests drive; a test without one skips, saying ``<tool> is not installed``."""
+
+REASONS = {
+    NO_DATA: DATA_MARK,
+    NO_POSTGRES: "postgres",
+    NO_BROWSER: "browser",
+    NO_SPARK: "spark",
+    **{f"{tool} is not installed": tool for tool in TOOLS},
+}
+"""Begin of the reason for a skip, and the mark, or the program, that this reason says is not there."""
 
 POSTGRES_URL = "ROADWORTHY_TEST_POSTGRES"
 """Names a PostgreSQL server for the tests; without it they start one of their own where one is installed."""
@@ -45,6 +54,14 @@ def postgres_binaries() -> Path | None:
     return Path(found).resolve().parent if found else None
 
 
+def tool_path(name: str) -> Path | None:
+    """A program of ``TOOLS``; servers may lie where only the administrator's path leads."""
+    found = shutil.which(
+        name, path=os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"])
+    )
+    return Path(found) if found else None
+
+
 def java_home() -> Path | None:
     """The Java that Spark shall use: the one that JAVA_HOME names, else the one on the path."""
     named = os.environ.get("JAVA_HOME")
@@ -57,7 +74,7 @@ def java_home() -> Path | None:
 def available() -> frozenset[str]:
     """The marks whose prerequisite is met here, so that their tests must have run.
 
-    ``.ci/run`` installs PostgreSQL and Java and makes the second environment, or fails; there these three are always met.
+    ``.ci/run`` installs PostgreSQL, Java and the programs, and makes the second environment, or fails; there they are always met.
     """
     second_environment = in_ci() or (ROOT / ".venv-full" / ".installed").exists()
     met = {
@@ -68,5 +85,6 @@ def available() -> frozenset[str]:
         "extra": second_environment,
         "spark": in_ci() or (second_environment and java_home() is not None),
         "browser": bool(os.environ.get("ROADWORTHY_TEST_BROWSER")),
+        **{tool: in_ci() or tool_path(tool) is not None for tool in TOOLS},
     }
     return frozenset(mark for mark, is_met in met.items() if is_met)

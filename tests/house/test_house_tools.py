@@ -51,6 +51,7 @@ def test_nothing_to_complain_about(test, met):
         (record("skipped", "postgres", reason="Skipped: no PostgreSQL server: install it"), ALL),
         (record("skipped", "spark", reason="Skipped: no Spark: install Java 17"), ALL),
         (record("skipped", "shared_data", reason="Skipped: shared data absent: set X"), ALL),
+        (record("skipped", reason="Skipped: nginx is not installed"), ALL | {"nginx"}),
     ],
 )
 def test_a_suite_that_could_have_run_is_missed(test, met):
@@ -61,7 +62,7 @@ def test_a_suite_that_could_have_run_is_missed(test, met):
 def test_continuous_integration_excuses_nothing_that_it_brings_along(monkeypatch):
     """What .ci/run installs is met there by definition, or a suite that it forgot would be excused by its absence."""
     monkeypatch.setenv("CI", "true")
-    assert {"slow", "alone", "postgres", "extra", "spark"} <= house_marks.available()
+    assert {"slow", "alone", "postgres", "extra", "spark", *house_marks.TOOLS} <= house_marks.available()
 
 
 def test_runs_are_laid_over_each_other():
