@@ -12,6 +12,7 @@ from roadworthy.base.clock import now
 from roadworthy.cli.app import execute
 from roadworthy.domain.certificate import Caps, Certificate
 from roadworthy.domain.exchange import Caller
+from roadworthy.domain.risk import Tier
 from roadworthy.gates.certificate import certificate_of, revocation_of
 from roadworthy.gateway.admission import Admit
 from roadworthy.gateway.config import Admission
@@ -78,7 +79,8 @@ def test_a_gateway_admits_by_the_files(road: Project, tmp_path: Path, capsys: py
     _, made = said(capsys, road, "certificate", "issue", *words)
     assert road.run("certificate", "show", "--revocations", str(ended)) == 0
     admission = Admission(certificate=file, trusted_keys=[made["public_key"]], revocations=ended, refresh_s=1)
-    admit = Admit("road", admission, release=made["certificate"]["release_digest"])
+    certificate = made["certificate"]
+    admit = Admit("road", Tier(certificate["tier"]), admission, release=certificate["release_digest"])
     at_s = now().timestamp()
     caller = Caller(
         id="a",

@@ -83,7 +83,7 @@ def outcomes(project: Project) -> list[tuple[str, RunOutcome]]:
 @pytest.fixture
 def loaded(demo: Project) -> Project:
     """The demonstration with three criteria only: one check that ends at once, one that takes a minute, one signature."""
-    demo.edit("roadworthy.yaml", "packs: [enterprise@1, hardening@1]", "packs: [packs/road.yaml]")
+    demo.edit("roadworthy.yaml", "packs: [enterprise@2, hardening@2]", "packs: [packs/road.yaml]")
     (demo.folder / "packs").mkdir()
     (demo.folder / "packs/road.yaml").write_text(PACK + PEAK, encoding="utf-8")
     return demo

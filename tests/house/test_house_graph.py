@@ -26,6 +26,7 @@ THIRD_PARTIES = {
     "stats": {"numpy", "scipy"},
     "wire": set(),
     "probes": {"numpy", "httptools", "uvloop"},
+    "probes.rehearsal": {"cryptography", "yaml"},
     "measure": {
         "numpy",
         "scipy",

@@ -13,7 +13,10 @@ from roadworthy.kit.check import AnyCheck, Check
 ENTRY_POINTS = "roadworthy.checks"
 
 BUILT_IN = {
+    "access.least_privilege": "roadworthy.checks.access.least_privilege:LeastPrivilegeCheck",
+    "alert.fires": "roadworthy.checks.alert.fires:FiresCheck",
     "attribution.stable": "roadworthy.checks.attribution.stable:StableCheck",
+    "audit.logging": "roadworthy.checks.audit.logging:LoggingCheck",
     "baseline.simpler": "roadworthy.checks.baseline.simpler:SimplerCheck",
     "data_quality.contract": "roadworthy.checks.data_quality.contract:ContractCheck",
     "data_quality.datasheet": "roadworthy.checks.data_quality.datasheet:DatasheetCheck",
@@ -21,16 +24,23 @@ BUILT_IN = {
     "drift.inputs": "roadworthy.checks.drift.inputs:InputsCheck",
     "endpoint.health": "roadworthy.checks.endpoint.health:HealthCheck",
     "endpoint.messy_input": "roadworthy.checks.endpoint.messy_input:MessyInputCheck",
+    "fallback.ladder": "roadworthy.checks.fallback.ladder:LadderCheck",
+    "integration.end_to_end": "roadworthy.checks.integration.end_to_end:EndToEndCheck",
     "leakage.split": "roadworthy.checks.leakage.split:SplitCheck",
     "load.peak": "roadworthy.checks.load.peak:PeakLoadCheck",
+    "load.recorded": "roadworthy.checks.load.recorded:RecordedLoadCheck",
+    "network.exposure": "roadworthy.checks.network.exposure:ExposureCheck",
     "performance.delta": "roadworthy.checks.performance.delta:DeltaCheck",
     "performance.estimate": "roadworthy.checks.performance.estimate:EstimateCheck",
     "performance.production": "roadworthy.checks.performance.production:ProductionCheck",
     "performance.threshold": "roadworthy.checks.performance.threshold:ThresholdCheck",
     "release.pinned": "roadworthy.checks.release.pinned:PinnedCheck",
     "release.reproducible": "roadworthy.checks.release.reproducible:ReproducibleCheck",
+    "release.runtime": "roadworthy.checks.release.runtime:RuntimeCheck",
+    "restore.drill": "roadworthy.checks.restore.drill:RestoreCheck",
     "shortcut.site": "roadworthy.checks.shortcut.site:SiteCheck",
     "slices.worst": "roadworthy.checks.slices.worst:WorstSliceCheck",
+    "switch.stop": "roadworthy.checks.switch.stop:StopCheck",
     "uncertainty.calibration": "roadworthy.checks.uncertainty.calibration:CalibrationCheck",
 }
 

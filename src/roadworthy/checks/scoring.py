@@ -10,6 +10,7 @@ Rules kept here:
 3. A row without a patient, or whatever the cluster is, is a cluster of its own: nothing says that it belongs to another.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
@@ -22,6 +23,7 @@ from roadworthy.kit.context import CheckContext, DataSource, Quality, Target
 from roadworthy.measure.delta import Metric, Sample
 from roadworthy.measure.probing.inputs import Inputs, Model, inputs_of, is_missing, make_inputs, one_of_each
 from roadworthy.measure.table import Table, open_table
+from roadworthy.probes.http import NO_HEADERS, read_headers
 from roadworthy.probes.open_inference import OpenInference, Row
 from roadworthy.stats.sample import FloatArray, IntArray
 
@@ -97,6 +99,27 @@ def required_target(context: CheckContext) -> Target:
     return context.target
 
 
+def target_headers(context: CheckContext) -> Mapping[str, str]:
+    """Headers that every request to the target needs, such as a credential.
+
+    Raises:
+        MissingFile: the file that was declared is not there (RW-102).
+        ManifestError: it holds no headers (RW-101).
+    """
+    name = required_target(context).headers_file
+    return NO_HEADERS if name is None else read_headers(context.root / name)
+
+
+def target_model(context: CheckContext, *, timeout_s: float = 10.0) -> OpenInference:
+    """A client of the target.
+
+    Raises:
+        ManifestError: none is declared, or its headers cannot be used (RW-101).
+        MissingFile: the file of its headers is not there (RW-102).
+    """
+    return OpenInference(required_target(context).url, timeout_s=timeout_s, headers=target_headers(context))
+
+
 def required_quality(context: CheckContext) -> Quality:
     """The quality needed.
 
@@ -151,7 +174,7 @@ def endpoint_model(context: CheckContext, source: DataSource) -> Model:
     Raises:
         ManifestError: no target is declared (RW-101).
     """
-    client = OpenInference(required_target(context).url, timeout_s=30.0)
+    client = target_model(context, timeout_s=30.0)
 
     def model(inputs: Inputs) -> FloatArray:
         rows = _rows_of(inputs, source.features)

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Sequence
+from enum import Enum
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated
@@ -41,7 +42,19 @@ app = typer.Typer(
 )
 
 INTERRUPTED = 130
-_DEMO = "roadworthy.cli.demo"
+
+
+class Story(Enum):
+    """What ``demo`` tells, by the module that tells it."""
+
+    TRIAGE = "triage"
+    POLICY_SEARCH = "policy-search"
+
+
+_STORIES = {
+    Story.TRIAGE: ("roadworthy.cli.demo", "tell"),
+    Story.POLICY_SEARCH: ("roadworthy.cli.demo_policy_search", "tell_policy_search"),
+}
 _COMMANDS: dict[str, Callable[..., None]] = {
     "init": init.init,
     "schema": init.schema,
@@ -72,11 +85,16 @@ app.add_typer(ledger_log.app, name="log")
 
 @app.command("demo")
 def demo(
-    folder: Annotated[Path, typer.Option("--dir", help="Where to make everything.")] = Path("build/demo"),
+    folder: Annotated[Path | None, typer.Option("--dir", help="Where to make everything.")] = None,
+    story: Annotated[
+        Story, typer.Option("--story", help="A model from pilot to gate, or a search behind a gateway.")
+    ] = Story.TRIAGE,
 ) -> None:
-    """Tell the whole journey on a real model and real data, in one command."""
+    """Tell a whole journey on a real system and real data, in one command."""
     # Loaded when it is asked for: it trains a model, and no other command should wait for what that takes.
-    import_module(_DEMO).tell(execute, folder)
+    module, function = _STORIES[story]
+    place = folder or Path("build", "demo" if story is Story.TRIAGE else f"demo-{story.value}")
+    getattr(import_module(module), function)(execute, place)
 
 
 def execute(arguments: Sequence[str]) -> int:

@@ -4,34 +4,38 @@ Owns the order of the telling; every line of output comes from the commands them
 the demo's folder.
 """
 
-import shlex
-import shutil
-import sys
-from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from rich.console import Console
 from rich.padding import Padding
-from rich.rule import Rule
-from rich.table import Table
 
 from roadworthy.base.clock import monotonic_s, now
-from roadworthy.base.errors import InputError
 from roadworthy.base.ids import salt_bytes
+from roadworthy.cli.demo_outage import prove_outage, tell_outage
 from roadworthy.cli.output import console, opened
+from roadworthy.cli.transcript import RunCommand, Transcript, clear_folder, command
+from roadworthy.demo.documents import MODEL, GatewayPorts
 from roadworthy.demo.figures import Answer, five_answers
+from roadworthy.demo.gateway import GatewayPaths, write_gateway
 from roadworthy.demo.materials import DemoPaths, ServerProcess, free_port, repair_feed, write_demo
+from roadworthy.demo.process import GatewayProcess
 from roadworthy.demo.story import planted_versus_found
-from roadworthy.domain.evidence import Evidence
+from roadworthy.domain.criterion import Verdict
+from roadworthy.domain.evidence import Evidence, RunOutcome
 from roadworthy.wiring.view import envelopes
 
-RunCommand = Callable[[Sequence[str]], int]
-_MARK = ".roadworthy-demo"
 _SEED = 20_261_121
+_LOAD = "load.peak"
 _PEOPLE = (
     ("ada", "Ada Moreau, head of radiology", ("business_owner",)),
     ("ben", "Ben Okafor, platform", ("system_owner",)),
     ("chi", "Chi Nguyen, biostatistics", ("validator", "quality")),
+)
+
+# Criterion, who signs it, and why; only after a check has met it.
+_SEEN = (
+    ("G3", "ben", "I have seen that no answer leaves without its record."),
+    ("D5", "ben", "I have seen the fallback answer while the model was dead, and the model come back."),
+    ("D5", "ada", "My doctors are told when the model did not answer, and know what the order means then."),
 )
 
 
@@ -46,21 +50,27 @@ def tell(run: RunCommand, folder: Path) -> None:
         InputError: the folder holds something that is not a demo (RW-100).
     """
     from_s = monotonic_s()
-    out = console()
-    _clear(folder)
-    port = free_port()
-    paths = write_demo(folder, at=now(), seed=_SEED, port=port)
-    _chapter(out, "A pilot that worked")
-    out.print(_STORY.format(folder=folder), markup=False)
-    with ServerProcess(folder, port):
-        teller = _Teller(out, run, paths, folder)
+    transcript = Transcript(console(), run)
+    clear_folder(folder)
+    port, gate = free_port(), GatewayPorts(listen=free_port(), admin=free_port())
+    paths = write_demo(folder, at=now(), seed=_SEED, port=port, gateway=gate)
+    gateway = write_gateway(folder, model_port=port, listen=gate.listen, admin=gate.admin)
+    transcript.chapter("A pilot that worked")
+    transcript.say(_STORY.format(folder=folder))
+    teller = _Teller(transcript, paths, folder)
+    with ServerProcess(folder, port) as server, GatewayProcess(gateway.config, gate.admin):
+        teller.start_gateway(gateway)
         teller.assess()
         teller.decide()
         teller.compare_with_truth()
+        url = f"http://127.0.0.1:{gate.listen}/v2/models/{MODEL}"
+        answers = tell_outage(transcript, gateway, server=server, url=url, pilot=paths.pilot)
+        teller.answer_for_it()
         teller.fix()
         teller.answer()
+    prove_outage(transcript, gateway, answers)
     teller.prove()
-    out.print(f"\nThe whole journey took {monotonic_s() - from_s:.0f} s.")
+    transcript.say(f"\nThe whole journey took {monotonic_s() - from_s:.0f} s.")
 
 
 _STORY = """\
@@ -70,25 +80,33 @@ operational damage planted by a seeded program, so the truth is known: {folder}/
 The pilot was curated as pilots are, by one measurement; whether that does harm is for the inspection to say."""
 
 
+_GATEWAY = """\
+From here on nobody reaches the model but through the gateway, the inspection as little as the radiologists. Every
+question is on disk before the model sees it, and every answer before the caller does."""
+
+
 class _Teller:
     """Types the commands of the journey."""
 
-    def __init__(self, out: Console, run: RunCommand, paths: DemoPaths, folder: Path) -> None:
-        self._out, self._run, self._paths, self._folder = out, run, paths, folder
+    def __init__(self, transcript: Transcript, paths: DemoPaths, folder: Path) -> None:
+        self._transcript, self._out, self._paths, self._folder = transcript, transcript.out, paths, folder
         self._manifest = ["--manifest", str(paths.manifest)]
         self._passphrase = folder / "passphrase.txt"
         self._delivered: tuple[Evidence, ...] = ()
 
     def _type(self, *words: str, here: bool = True) -> None:
-        arguments = [*words, *(self._manifest if here else [])]
-        self._out.print(f"\n$ roadworthy {shlex.join(words)}", style="bold", markup=False, soft_wrap=True)
-        code = self._run(arguments)
-        if code:
-            self._out.print(f"(exit code {code})", style="dim", markup=False)
+        self._transcript.type(*words, also=self._manifest if here else ())
+
+    def start_gateway(self, gateway: GatewayPaths) -> None:
+        """What stands before the model from here on."""
+        self._transcript.chapter("A gateway before the model")
+        self._transcript.say(_GATEWAY)
+        self._type("gateway", "--config", str(gateway.config), "--check", here=False)
+        self._transcript.show(f"roadworthy gateway --config {gateway.config} &")
 
     def assess(self) -> None:
         """Tier, people, and every check once."""
-        _chapter(self._out, "Assess: every criterion is run once")
+        self._transcript.chapter("Assess: every criterion is run once")
         self._type("tier", str(self._paths.answers), here=False)
         self._passphrase.write_bytes(salt_bytes(16).hex().encode())
         self._passphrase.chmod(0o600)
@@ -96,54 +114,71 @@ class _Teller:
 
     def decide(self) -> None:
         """Signatures on what no program can know, the gaps, and the gate."""
-        _chapter(self._out, "What no program can know is signed")
+        self._transcript.chapter("What no program can know is signed")
         secret = ("--passphrase-file", str(self._passphrase))
         for person_id, name, roles in _PEOPLE:
             asked = [word for role in roles for word in ("--role", role)]
             self._type("person", "add", person_id, "--name", name, *asked, *secret)
         reason = "I answer for what this system does to my patients."
         self._type("sign", "G2", "--as", "ada", "--reason", reason, *secret)
-        _chapter(self._out, "Gaps, their critical path, and the gate")
+        self._transcript.chapter("Gaps, their critical path, and the gate")
         self._type("gaps")
         self._type("gate")
 
     def compare_with_truth(self) -> None:
         """What was planted against what was found."""
-        _chapter(self._out, "What was planted, and what was found")
+        self._transcript.chapter("What was planted, and what was found")
         self._delivered = self._evidence()
         findings = [finding.what for each in self._delivered for finding in each.findings]
-        table = Table(box=None, padding=(0, 2), header_style="dim")
-        for name in ("planted", "where", "rows", "found by the inspection"):
-            table.add_column(name)
-        for row in planted_versus_found(self._paths.truth, findings):
-            table.add_row(row.kind, row.where, str(row.rows), row.found or "NOT FOUND")
-        self._out.print(table)
+        self._transcript.table(
+            ("planted", "where", "rows", "found by the inspection"),
+            [
+                (row.kind, row.where, str(row.rows), row.found or "NOT FOUND")
+                for row in planted_versus_found(self._paths.truth, findings)
+            ],
+        )
+
+    def answer_for_it(self) -> None:
+        """Who answers for log and fallback signs, where a rehearsal with a copy of the gateway has proven them."""
+        proven = {ref.id for each in self._delivered for ref in each.criteria if ref.verdict is Verdict.MET}
+        if proven.isdisjoint(criterion for criterion, _, _ in _SEEN):
+            return
+        self._transcript.say(
+            "\nThe inspection rehearsed worse with a copy of the gateway. Who answers for it has seen both."
+        )
+        for criterion, person, reason in _SEEN:
+            if criterion in proven:
+                secret = ("--passphrase-file", str(self._passphrase))
+                self._type("sign", criterion, "--as", person, "--reason", reason, *secret)
 
     def fix(self) -> None:
         """One fix, and only what it touches runs again."""
-        _chapter(self._out, "One fix: the feed is repaired at its source")
+        self._transcript.chapter("One fix: the feed is repaired at its source")
         for line in repair_feed(self._folder):
             self._out.print(f"  {line}", markup=False)
-        self._out.print("Only what depends on the feed is stale now, and runs again.")
-        self._type("inspect")
+        self._transcript.say("Only what depends on the feed is stale now, and runs again.")
+        self._type("inspect", *self._measured_before())
         reason = "The worklist is safe to order at this quality; I set the bound before the data were seen."
         self._type("sign", "D2", "--as", "ada", "--reason", reason, "--passphrase-file", str(self._passphrase))
         self._type("gate")
 
+    def _measured_before(self) -> list[str]:
+        """What to inspect again: everything, unless the load test could not be judged; it takes a minute each time."""
+        done = {each.check for each in self._delivered if each.outcome is RunOutcome.COMPLETED and each.control}
+        if all(each.check != _LOAD or each.outcome is RunOutcome.COMPLETED for each in self._delivered):
+            return []
+        self._transcript.say("The load test could not be judged on this machine just now, and is not tried again here.")
+        return sorted(done)
+
     def answer(self) -> None:
         """The same five questions about the feed before and after the fix, each with its figures."""
-        _chapter(self._out, "What harms and what only moved: five questions, answered from the evidence")
+        self._transcript.chapter("What harms and what only moved: five questions, answered from the evidence")
         for answer in five_answers(self._delivered, self._evidence()):
             self._answer(answer)
 
     def _answer(self, answer: Answer) -> None:
         self._out.print(f"\n{answer.question}", style="bold", markup=False)
-        table = Table(box=None, padding=(0, 2), header_style="dim")
-        for name in ("", "as delivered", "repaired"):
-            table.add_column(name)
-        for row in answer.rows:
-            table.add_row(*row)
-        self._out.print(table)
+        self._transcript.table(("", "as delivered", "repaired"), answer.rows)
         if answer.remark:
             self._out.print(Padding(answer.remark, (0, 2)), style="dim")
 
@@ -154,14 +189,12 @@ class _Teller:
 
     def prove(self) -> None:
         """Report, bundle, and the proof."""
-        _chapter(self._out, "Prove it to somebody else")
+        self._transcript.chapter("Prove it to somebody else")
         bundle = str(self._folder / "bundle.zip")
         self._type("report", str(self._folder / "report.html"))
         self._type("export", bundle)
         self._type("verify", bundle, here=False)
-        self._out.print(
-            _NEXT.format(folder=self._folder, manifest=self._paths.manifest, command=_command()), markup=False
-        )
+        self._transcript.say(_NEXT.format(folder=self._folder, manifest=self._paths.manifest, command=command()))
 
 
 _NEXT = """
@@ -169,25 +202,5 @@ Look at    {folder}/report.html
 Verify     {command} verify {folder}/bundle.zip
 Recompute  {command} gate --bundle {folder}/bundle.zip --json
 Go on      {command} evidence show D1 --manifest {manifest}
-           {command} gaps --manifest {manifest}"""
-
-
-def _command() -> str:
-    """How the reader called us, so that the lines above can be typed as they stand."""
-    called = Path(sys.argv[0])
-    return str(called) if called.name == "roadworthy" else "python -m roadworthy"
-
-
-def _chapter(out: Console, title: str) -> None:
-    out.print()
-    out.print(Rule(title, align="left", style="dim"))
-
-
-def _clear(folder: Path) -> None:
-    """Make room for the demo without ever deleting what is not its own."""
-    if folder.exists() and any(folder.iterdir()):
-        if not (folder / _MARK).exists():
-            raise InputError(f"{folder} is not empty and holds no demo.", remedy="Choose another folder: --dir FOLDER.")
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / _MARK).touch()
+           {command} gaps --manifest {manifest}
+Audit      {command} log verify {folder}/gateway/ledger/log"""

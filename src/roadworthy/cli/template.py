@@ -17,7 +17,7 @@ use_case:
   builders: []                   # ids of the people who built it; from tier R3 on they cannot approve its gate
   tier: answers/tier.yaml        # 24 factual answers; the tier is computed from them
 
-packs: [enterprise@1, hardening@1]
+packs: [enterprise@2, hardening@2]
 
 release:                         # the files that make one release; any change makes another one
   model: models/model.json

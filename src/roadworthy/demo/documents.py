@@ -22,12 +22,24 @@ class Digests:
     pilot_sha256: str
 
 
-def manifest_text(port: int) -> str:
-    """``roadworthy.yaml`` for a server on this port of the own machine."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayPorts:
+    """Where a gateway listens on the own machine: for callers, and for administrators."""
+
+    listen: int
+    admin: int
+
+
+def manifest_text(port: int, gateway: GatewayPorts | None = None) -> str:
+    """``roadworthy.yaml`` for a server on this port of the own machine, or for the gateway before it."""
+    asked = port if gateway is None else gateway.listen
+    block = "" if gateway is None else _GATEWAY.format(listen=gateway.listen, admin=gateway.admin)
     return _MANIFEST.format(
         use_case=USE_CASE,
         model=MODEL,
-        port=port,
+        port=asked,
+        headers="" if gateway is None else _HEADERS,
+        gateway=block,
         features=", ".join(FEATURES),
         label=LABEL,
         key=KEY,
@@ -95,7 +107,7 @@ use_case:
   builders: [ben]
   tier: answers/tier.yaml
 
-packs: [enterprise@1, hardening@1]
+packs: [enterprise@2, hardening@2]
 
 release:
   model: models/{model}.json
@@ -131,7 +143,7 @@ data:
 target:
   protocol: open-inference
   url: http://127.0.0.1:{port}/v2/models/{model}
-  # Assumption: after an outage all three sites deliver their backlog at once, 600 masses in the busiest minute. If they
+{headers}  # Assumption: after an outage all three sites deliver their backlog at once, 600 masses in the busiest minute. If they
   # arrive independently within it (Poisson, 10 a second), 998 of 1,000 such minutes stay below these rates.
   peak:
     per_1_s: 20
@@ -147,6 +159,23 @@ quality:
   margin_from_pilot: 0.05
 
 slo: {{p99_ms: 100, error_share: 0.01}}
+{gateway}"""
+
+_HEADERS = """\
+  # The inspection asks as a caller of the gateway; its key stands in this file and in no evidence.
+  headers_file: gateway/inspection.json
+"""
+
+_GATEWAY = """
+# Nobody reaches the model but through the gateway, the inspection as little as anybody else.
+gateway:
+  config: gateway/gateway.yaml
+  url: http://127.0.0.1:{listen}
+  admin_url: http://127.0.0.1:{admin}
+
+fallback:
+  - rule: masses with large nuclei first, all others in their turn
+  - refuse: read the masses in the order of their arrival
 """
 
 _CONTRACT = """\

@@ -22,7 +22,15 @@ import pyarrow.parquet as pq
 
 from roadworthy.base.clock import format_instant
 from roadworthy.demo.cohorts import COHORT, LABEL, PILOT, SITES, Cohorts, make_cohorts, matrix
-from roadworthy.demo.documents import MODEL, Digests, answers_text, contract_text, manifest_text, serving_text
+from roadworthy.demo.documents import (
+    MODEL,
+    Digests,
+    GatewayPorts,
+    answers_text,
+    contract_text,
+    manifest_text,
+    serving_text,
+)
 from roadworthy.demo.measurements import FEATURES
 from roadworthy.demo.model import save
 from roadworthy.demo.process import ServerProcess, free_port
@@ -65,7 +73,7 @@ class DemoPaths:
     truth: Path
 
 
-def write_demo(folder: Path, *, at: datetime, seed: int, port: int) -> DemoPaths:
+def write_demo(folder: Path, *, at: datetime, seed: int, port: int, gateway: GatewayPorts | None = None) -> DemoPaths:
     """Write everything but the store.
 
     Args:
@@ -73,6 +81,7 @@ def write_demo(folder: Path, *, at: datetime, seed: int, port: int) -> DemoPaths
         at: the instant of the demonstration, aware; every row of the data is older.
         seed: of the split and the damage.
         port: of 127.0.0.1, where the server is going to listen.
+        gateway: where a gateway is going to listen before it, if any; its own files belong to ``gateway.write_gateway``.
     """
     paths = _paths(folder)
     for name in _FOLDERS:
@@ -85,7 +94,7 @@ def write_demo(folder: Path, *, at: datetime, seed: int, port: int) -> DemoPaths
     paths.contract.write_text(contract_text(at, digests), encoding="utf-8")
     paths.answers.write_text(answers_text(), encoding="utf-8")
     paths.serving.write_text(serving_text(), encoding="utf-8")
-    paths.manifest.write_text(manifest_text(port), encoding="utf-8")
+    paths.manifest.write_text(manifest_text(port, gateway), encoding="utf-8")
     truth = {"at": format_instant(at), "seed": seed, "planted": [asdict(each) for each in cohorts.planted]}
     paths.truth.write_text(json.dumps(truth, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return paths

@@ -11,6 +11,9 @@ The folder holds ``serving.yaml``, which names the model file and says whether r
 With validation off the server does what many pilots do: it takes what comes, imputes what it cannot use, and scores
 with confidence. With validation on it rejects what it cannot understand, and declines rows that lie far outside what
 the model was trained on or lack more than two thirds of their values: their score is null, which means undecided.
+
+Where the folder holds ``release.json``, which whoever deploys writes, it is told at ``/release``, so that a gateway knows
+which release answers.
 """
 
 import argparse
@@ -36,6 +39,7 @@ from roadworthy.demo.model import LogisticModel, load
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+RELEASE = "release.json"
 _MATRIX = 2
 _MAX_BODY_BYTES = 16 * 1024 * 1024
 _OUTSIDE_RANGES = 3.0
@@ -49,10 +53,11 @@ class Rejected(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Serving:
-    """What ``serving.yaml`` says."""
+    """What ``serving.yaml`` says, and the content of ``release.json``, if there is one."""
 
     model: LogisticModel
     validates: bool
+    release: bytes | None = None
 
 
 def read_serving(folder: Path) -> Serving:
@@ -79,7 +84,12 @@ def read_serving(folder: Path) -> Serving:
             remedy='Write validation: "on" or "off", in quotes.',
             where=str(path),
         )
-    return Serving(model=load(folder / str(content["model"])), validates=content["validation"] == "on")
+    deployed = folder / RELEASE
+    return Serving(
+        model=load(folder / str(content["model"])),
+        validates=content["validation"] == "on",
+        release=deployed.read_bytes() if deployed.is_file() else None,
+    )
 
 
 class Application:
@@ -97,6 +107,8 @@ class Application:
             f"{base}/ready": {"ready": True},
         }
         self._documents = {path: json.dumps(document).encode() for path, document in documents.items()}
+        if serving.release is not None:
+            self._documents["/release"] = serving.release
 
     def _metadata(self) -> dict[str, Any]:
         return {

@@ -7,21 +7,28 @@
     GET  /log/checkpoint  /log/tile/...        the published log, as any static server would give it
     GET  /log/vkey                             the log's key line
     GET  /proof/<index>                        the receipt of one entry
-    GET  /switch      POST /switch             {"use_case", "on", "reason"}             role switch
-    GET  /reviews     POST /reviews/<id>       {"answer", "reason"}                    role review
+    GET  /switch                               what is off; with any admin key also by whom
+    POST /switch                               {"use_case", "on", "reason"}             role switch
+    GET  /reviews?limit=<n>&after=<id>         a page of questions, the oldest first    role review
+    GET  /reviews/<id>                         one question, whole                      role review
+    POST /reviews/<id>                         {"answer", "reason"}                     role review
     POST /erase                                {"index", "reason"}                      role erase
 
 Rules kept here:
-1. Whatever writes, or shows content of questions, needs an admin key with the role of the route.
+1. Whatever writes, or shows content of questions, needs an admin key with the role of the route. Who asks is known
+   before a byte of the body is read; a body that is not read ends the connection.
 2. Whatever writes is a leaf. A review and a resumed switch take effect after it, a stop before it.
 3. Only names that a log can have are read from the disk.
-4. It answers problem+json (RFC 9457), and never holds the data plane up: files are read in a thread.
+4. It answers problem+json (RFC 9457), and never holds the data plane up: files are read in a thread, bodies are bounded
+   in bytes and in time.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
+from urllib.parse import parse_qsl
 
 import orjson
 
@@ -30,7 +37,7 @@ from roadworthy.base.errors import LedgerBroken, ParameterError, RoadworthyError
 from roadworthy.domain.exchange import Caller
 from roadworthy.gateway.exchange import Headers, Reason, Refused
 from roadworthy.gateway.health import Health
-from roadworthy.gateway.human_queue import HumanQueue
+from roadworthy.gateway.human_queue import HumanQueue, ReviewItem
 from roadworthy.gateway.metrics import CONTENT_TYPE, Meter
 from roadworthy.gateway.node_log import NodeLog
 from roadworthy.gateway.release import send_whole
@@ -42,7 +49,15 @@ Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
 Ask = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
 
-MOST_BODY_BYTES = 4 * 1024 * 1024
+MOST_BODY_BYTES = 64 * 1024
+MOST_ANSWER_BYTES = 4 * 1024 * 1024
+"""Of the body that brings a person's answer."""
+BODY_S = 10.0
+"""For the whole of a body."""
+MOST_SHOWN_BYTES = 64 * 1024
+"""Of each question on a page of many."""
+MOST_PAGE = 100
+_PAGE = 50
 _NOTES = {"checkpoint": "checkpoint", "checkpoint.cosigned": "checkpoint.cosigned", "vkey": "log.vkey"}
 _HASH_BYTES = 32
 _FOR_EVER = b"public, max-age=31536000, immutable"
@@ -52,6 +67,10 @@ _PROBLEM = b"application/problem+json"
 _TEXT = b"text/plain; charset=utf-8"
 _TILE = b"application/octet-stream"
 _LONGEST_REASON = 1_000
+_MOST_DIGITS = 19
+_INDEX_UNTIL = 2**63
+_LIMITS = frozenset(str(size) for size in range(1, MOST_PAGE + 1))
+_LENGTHS = (b"content-length", b"transfer-encoding")
 
 
 class AdminIdentify(Protocol):
@@ -104,16 +123,18 @@ class Admin:
         self._health, self._meter, self._switches, self._queues = health, meter, switches, queues
         self._node_log, self._ask, self._folder, self._identify = node_log, ask, folder, identify
         self._deciding = asyncio.Lock()
+        self._acts = {"switch/": ("switch", self._switch), "erase/": ("erase", self._erase)}
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """One request."""
         if scope["type"] != "http":
             return
+        body = _Body(scope["headers"], receive)
         try:
-            response = await self._respond(scope, receive)
+            response = await self._respond(scope, body)
         except Refused as refused:
-            body = _problem(refused.status, refused.reason.value, refused.what)
-            response = Response(refused.status, body, _PROBLEM, retry_after_s=refused.retry_after_s)
+            problem = _problem(refused.status, refused.reason.value, refused.what)
+            response = Response(refused.status, problem, _PROBLEM, retry_after_s=refused.retry_after_s)
         except RoadworthyError as error:
             response = Response(error.http_status, orjson.dumps(error.problem()), _PROBLEM)
         headers = [
@@ -123,21 +144,28 @@ class Admin:
         ]
         if response.retry_after_s is not None:
             headers.append((b"retry-after", str(response.retry_after_s).encode()))
+        if response.status == 401:
+            headers.append((b"www-authenticate", b"Bearer"))
+        if body.pending:
+            headers.append((b"connection", b"close"))
         await send_whole(send, response.status, headers, response.body)
 
-    async def _respond(self, scope: Message, receive: Receive) -> Response:
-        path, method = scope["path"], scope["method"]
+    async def _respond(self, scope: Message, body: "_Body") -> Response:
+        path, method, headers = scope["path"], scope["method"], scope["headers"]
         first, _, rest = path[1:].partition("/")
         if method in {"GET", "HEAD"}:
-            return await self._read(first, rest, scope["headers"])
+            if first == "reviews":
+                await self._allowed(headers, "review")
+                return self._question(rest) if rest else self._waiting(scope.get("query_string", b""))
+            return await self._read(first, rest, headers)
         if method == "POST":
-            members = await _members(receive)
-            if path == "/switch":
-                return await self._switch(await self._allowed(scope["headers"], "switch"), members)
-            if path == "/erase":
-                return await self._erase(await self._allowed(scope["headers"], "erase"), members)
             if first == "reviews" and rest:
-                return await self._decide(await self._allowed(scope["headers"], "review"), rest, members)
+                caller = await self._allowed(headers, "review")
+                return await self._decide(caller, rest, await body.members(MOST_ANSWER_BYTES))
+            if f"{first}/{rest}" in self._acts:
+                role, act = self._acts[f"{first}/{rest}"]
+                caller = await self._allowed(headers, role)
+                return await act(caller, await body.members(MOST_BODY_BYTES))
         return _nothing(method, path)
 
     async def _read(self, first: str, rest: str, headers: Headers) -> Response:
@@ -145,17 +173,17 @@ class Admin:
             "health/live": self._live,
             "health/ready": self._ready,
             "metrics/": self._metrics,
-            "switch/": self._stops,
         }.get(f"{first}/{rest}")
         if plain is not None:
             return plain()
         if first == "log":
             return await asyncio.to_thread(self._published, rest)
-        if first == "proof" and rest.isascii() and rest.isdecimal():
-            return _json(200, await self._ask({"what": "proof", "index": int(rest)}))
-        if first == "reviews" and not rest:
-            await self._allowed(headers, "review")
-            return self._waiting()
+        if first == "proof" and rest.isascii() and rest.isdecimal() and len(rest) <= _MOST_DIGITS:
+            index = int(rest)
+            if index < _INDEX_UNTIL:
+                return _json(200, await self._ask({"what": "proof", "index": index}))
+        if first == "switch" and not rest:
+            return await self._stops(headers)
         return _nothing("GET", f"/{first}/{rest}")
 
     def _live(self) -> Response:
@@ -167,8 +195,14 @@ class Admin:
     def _metrics(self) -> Response:
         return Response(200, self._meter.text(), CONTENT_TYPE.encode())
 
-    def _stops(self) -> Response:
-        stops = [{name: getattr(stop, name) for name in stop.__dataclass_fields__} for stop in self._switches.stops]
+    async def _stops(self, headers: Headers) -> Response:
+        """What is off. Anybody may know that, administrators also by whom."""
+        stops = [asdict(stop) for stop in self._switches.stops]
+        try:
+            await self._administrator(headers)
+        except Refused:
+            for stop in stops:
+                del stop["by"]
         return _json(200, {"off": stops})
 
     def _published(self, name: str) -> Response:
@@ -198,23 +232,39 @@ class Admin:
 
     async def _erase(self, caller: Caller, members: Message) -> Response:
         index, reason = members.get("index"), _text(members, "reason")
-        if isinstance(index, bool) or not isinstance(index, int):
+        if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < _INDEX_UNTIL:
             raise ParameterError("index is not the index of an entry.", remedy='Send {"index", "reason"}.')
-        return _json(200, await self._ask({"what": "erase", "index": index, "reason": reason, "actor": caller.id}))
+        actor = self._node_log.actor(caller.id)
+        return _json(200, await self._ask({"what": "erase", "index": index, "reason": reason, "actor": actor}))
 
-    def _waiting(self) -> Response:
-        items = [
-            {
-                "id": item.id,
-                "queue": queue.name,
-                "use_case": item.use_case,
-                "asked_at": format_instant(item.asked_at),
-                "body": item.body.decode("utf-8", "replace"),
-            }
-            for queue in self._queues.values()
-            for item in queue.waiting()
-        ]
-        return _json(200, {"reviews": items})
+    def _waiting(self, query: bytes) -> Response:
+        """A page of the questions of all queues, with the beginning of each; ``next`` is the ``after`` of the page behind.
+
+        Raises:
+            ParameterError: the page is not one of 1 to ``MOST_PAGE``, or begins after an unknown question (RW-114).
+        """
+        given = dict(parse_qsl(query.decode("latin-1")))
+        limit, after = given.get("limit", str(_PAGE)), given.get("after")
+        if limit not in _LIMITS:
+            raise ParameterError("limit is no size of a page.", remedy=f"Ask for 1 to {MOST_PAGE} questions.")
+        found = sorted(
+            (item.asked_at, item.id, queue, item) for queue in self._queues.values() for item in queue.waiting()
+        )
+        if after is not None:
+            last = next(filter(None, (queue.find(after) for queue in self._queues.values())), None)
+            if last is None:
+                raise ParameterError("There is no such question to go on after.", remedy="Begin at the first page.")
+            found = [each for each in found if each[:2] > (last.asked_at, last.id)]
+        page = found[: int(limit)]
+        items = [_shown(queue, item, MOST_SHOWN_BYTES) for _, _, queue, item in page]
+        return _json(200, {"reviews": items, "next": page[-1][1] if len(found) > len(page) else None})
+
+    def _question(self, review_id: str) -> Response:
+        for queue in self._queues.values():
+            item = queue.find(review_id)
+            if item is not None and item.decided_at is None:
+                return _json(200, _shown(queue, item, len(item.body)))
+        return _nothing("GET", "/reviews/<id>")
 
     async def _decide(self, caller: Caller, review_id: str, members: Message) -> Response:
         """A person's answer: durable first, then given out.
@@ -226,7 +276,10 @@ class Admin:
         reason, answer = _text(members, "reason"), members.get("answer")
         if not isinstance(answer, dict | list):
             raise ParameterError("answer is no JSON document.", remedy='Send {"answer": {...}, "reason": "..."}.')
-        body = orjson.dumps(answer)
+        try:
+            body = orjson.dumps(answer)
+        except orjson.JSONEncodeError as error:
+            raise ParameterError("answer is nested too deep.", remedy="Send a flatter document.") from error
         async with self._deciding:
             for queue in self._queues.values():
                 item = queue.find(review_id)
@@ -244,12 +297,75 @@ class Admin:
         Raises:
             Refused: no admin key that counts (401), or not the role (403).
         """
-        if self._identify is None:
-            raise Refused(Reason.FORBIDDEN, 403, "No admin keys are configured; name a file in admin_keys.")
-        caller = await self._identify.caller(headers)
+        caller = await self._administrator(headers)
         if role not in caller.roles:
             raise Refused(Reason.FORBIDDEN, 403, f"This admin key does not hold the role {role}.")
         return caller
+
+    async def _administrator(self, headers: Headers) -> Caller:
+        if self._identify is None:
+            raise Refused(Reason.FORBIDDEN, 403, "No admin keys are configured; name a file in admin_keys.")
+        return await self._identify.caller(headers)
+
+
+class _Body:
+    """The body of one request, which nobody has to read.
+
+    Args:
+        headers: of the request.
+        receive: brings it.
+
+    Attributes:
+        pending: whether bytes of it may still come.
+    """
+
+    def __init__(self, headers: Headers, receive: Receive) -> None:
+        self._receive = receive
+        self.pending = any(name in _LENGTHS and value != b"0" for name, value in headers)
+
+    async def members(self, most_bytes: int) -> Message:
+        """The one JSON object of the body.
+
+        Raises:
+            Refused: too long (413), too slow (408), or the caller went.
+            ParameterError: not such a body (RW-114).
+        """
+        try:
+            async with asyncio.timeout(BODY_S):
+                body = await self._whole(most_bytes)
+        except TimeoutError as error:
+            raise Refused(Reason.DEADLINE, 408, f"The body did not come within {BODY_S:g} seconds.") from error
+        try:
+            members = orjson.loads(body)
+        except orjson.JSONDecodeError as error:
+            raise ParameterError("The body is not JSON.", remedy="Send one JSON object.") from error
+        if not isinstance(members, dict):
+            raise ParameterError("The body is no JSON object.", remedy="Send one JSON object.")
+        return members
+
+    async def _whole(self, most_bytes: int) -> bytearray:
+        body, more = bytearray(), True
+        while more:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise Refused(Reason.CLIENT_GONE, 400, "The caller is gone.")
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+            if len(body) > most_bytes:
+                raise Refused(Reason.TOO_LARGE, 413, f"The body is longer than {most_bytes} bytes.")
+        self.pending = False
+        return body
+
+
+def _shown(queue: HumanQueue, item: ReviewItem, most_bytes: int) -> Message:
+    return {
+        "id": item.id,
+        "queue": queue.name,
+        "use_case": item.use_case,
+        "asked_at": format_instant(item.asked_at),
+        "body": item.body[:most_bytes].decode("utf-8", "replace"),
+        "body_bytes": len(item.body),
+    }
 
 
 def _tile(folder: Path, path: TilePath) -> bytes | None:
@@ -265,25 +381,6 @@ def _tile(folder: Path, path: TilePath) -> bytes | None:
     if path.level is None:
         return entry_bundle(split_entries(whole)[0][: path.width])
     return whole[: path.width * _HASH_BYTES]
-
-
-async def _members(receive: Receive) -> Message:
-    body, more = b"", True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise Refused(Reason.CLIENT_GONE, 400, "The caller is gone.")
-        body += message.get("body", b"")
-        more = message.get("more_body", False)
-        if len(body) > MOST_BODY_BYTES:
-            raise Refused(Reason.TOO_LARGE, 413, f"The body is longer than {MOST_BODY_BYTES} bytes.")
-    try:
-        members = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise ParameterError("The body is not JSON.", remedy="Send one JSON object.") from error
-    if not isinstance(members, dict):
-        raise ParameterError("The body is no JSON object.", remedy="Send one JSON object.")
-    return members
 
 
 def _text(members: Message, name: str) -> str:

@@ -2,14 +2,15 @@
 
 Reading and verifying the files belongs to ``certificate_file``. Algorithm of ``check``:
 
-1. The newest certificate is judged at the given instant: right use case, right release, in force, not revoked.
+1. The newest certificate is judged at the given instant: right use case, its tier or a higher one, right release, in force,
+   not revoked.
 2. While it is good, whoever is inside its caps is served under it, at its rate.
 3. Everybody else is served only as a member of a pilot cohort. So a certificate never takes anything from a pilot, and
    without one only the pilot goes on.
 
 Rules kept here:
 1. Fails closed: what is missing, damaged, revoked or about something else admits nobody but the pilot.
-2. An end is exclusive and final: a certificate that ended in this process does not come back when the clock goes back.
+2. An end is exclusive and final: a certificate that ended on this node does not come back when the clock goes back.
 3. A caller is inside the wave or not, always the same for one release: HMAC-SHA-256 with the release's digest as the key
    over the caller's id, modulo 10,000, below the share.
 4. Every process has a rate of its own, which is the certificate's divided by the number of processes.
@@ -24,7 +25,7 @@ from roadworthy.base.errors import ManifestError
 from roadworthy.domain.certificate import Certificate
 from roadworthy.domain.exchange import Caller
 from roadworthy.domain.risk import Tier
-from roadworthy.gateway.certificate_file import CertificateFile
+from roadworthy.gateway.certificate_file import CertificateFile, Past
 from roadworthy.gateway.config import Admission, UseCase
 from roadworthy.gateway.exchange import Reason, Refused
 from roadworthy.gateway.rate import TokenBucket, take
@@ -57,22 +58,34 @@ class Admit:
 
     Args:
         use_case_id: whose.
+        tier: the use case's; a certificate of a lower one does not count.
         admission: the configuration; None admits everybody, which ``require_admission`` allows for low tiers only.
         release: digest of the release that runs; "" until ``learn`` tells.
         workers: processes that share the rate.
+        past: certificates that ended before this stage was made.
 
     Attributes:
         release: digest of the release that runs, as far as it is known.
     """
 
-    def __init__(self, use_case_id: str, admission: Admission | None, *, release: str = "", workers: int = 1) -> None:
+    def __init__(
+        self,
+        use_case_id: str,
+        tier: Tier,
+        admission: Admission | None,
+        *,
+        release: str = "",
+        workers: int = 1,
+        past: Past | None = None,
+    ) -> None:
         self.release = release
-        self._use_case_id, self._workers = use_case_id, workers
-        self._file = None if admission is None else CertificateFile(admission)
+        self._use_case_id, self._tier, self._workers = use_case_id, tier, workers
+        self._past = past or Past()
+        self._file = None if admission is None else CertificateFile(admission, self._past)
         self._pilots = frozenset() if admission is None else frozenset(admission.pilot_cohorts)
         self._in_force: _InForce | None = None
         self._version = -1
-        self._ended: set[str] = set()
+        self._scopes: dict[str, frozenset[str] | None] = {PILOT: None, NONE: None}
         self._waves: OrderedDict[str, bool] = OrderedDict()
         self._state = "not_asked" if self._file else NONE
 
@@ -106,6 +119,14 @@ class Admit:
         if caller.cohort in self._pilots:
             return PILOT
         raise Refused(Reason.NOT_ADMITTED, 403, WHAT)
+
+    def data_scopes(self, admission: str) -> frozenset[str] | None:
+        """Data scopes to which the certificate limits whoever it admitted; None when nothing limits them.
+
+        Args:
+            admission: as ``check`` gave it; one that this stage never gave reaches nothing.
+        """
+        return self._scopes.get(admission, frozenset())
 
     def status(self, now_s: float | None = None) -> dict[str, object]:
         """The state in a word with its certificate, for the admin port.
@@ -142,15 +163,18 @@ class Admit:
         found = held.certificate
         if file.state != "valid":
             return file.state
-        if found.id in file.revoked:
+        if found.id in self._past.revoked:
             return "revoked"
         if found.use_case_id != self._use_case_id:
             return "other_use_case"
+        # R0 is above all others, but it forbids.
+        if found.tier is Tier.R0 or not found.tier.at_least(self._tier):
+            return "other_tier"
         # Also when no release is known: then nothing shows that it is the one.
         if found.release_digest != self.release:
             return "other_release"
-        if found.id in self._ended or now_s >= held.until_s:
-            self._ended.add(found.id)
+        if found.id in self._past.ended or now_s >= held.until_s:
+            self._past.end(found.id)
             return "expired"
         return "not_yet_valid" if now_s < held.from_s else "valid"
 
@@ -174,6 +198,7 @@ class Admit:
             from_s=found.valid_from.timestamp(),
             until_s=found.valid_until.timestamp(),
         )
+        self._scopes[self._in_force.word] = self._in_force.scopes or None
         self._waves.clear()
 
     def _covers(self, held: _InForce, caller: Caller, scope: str) -> bool:

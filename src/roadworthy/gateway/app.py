@@ -1,13 +1,13 @@
 """The gateway as an ASGI application. Owns putting the pipeline together, its start, its end and its replacement.
 
 Rules kept here:
-1. Configuration that is read again becomes a new pipeline; exchanges under way end with the one in which they began.
-   Ledger, open intents and background answers live on.
+1. Configuration that is read again becomes a new pipeline. A request whose body is still being read goes over to it;
+   what was permitted already ends where it began. Ledger, open intents, background answers and all bounds live on.
 2. At the end everything that is open is closed in the ledger: background answers are cancelled, intents are abandoned.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,10 +15,16 @@ from roadworthy.gateway.background import BackgroundAnswers
 from roadworthy.gateway.config import JsonRoute, OpenAiRoute, OpenInferenceRoute, Route, UseCase
 from roadworthy.gateway.json_routes import PROBLEM, json_endpoints
 from roadworthy.gateway.ledger_client import LedgerRefused
+from roadworthy.gateway.load import Load
+from roadworthy.gateway.node_log import NodeLog
 from roadworthy.gateway.open_inference_routes import open_inference_endpoints
 from roadworthy.gateway.openai_routes import openai_endpoints
-from roadworthy.gateway.pipeline import Pipeline, Receive, Send
+from roadworthy.gateway.own_answers import FEEDBACK_RPS, OwnAnswers
+from roadworthy.gateway.pipeline import Pipeline
+from roadworthy.gateway.rate import CallerRate
 from roadworthy.gateway.records import Recorder
+from roadworthy.gateway.refusal_leaves import RefusalLeaves
+from roadworthy.gateway.request_body import Receive, Send
 from roadworthy.gateway.routes import Declared, Endpoint, Router, Work
 from roadworthy.gateway.stages import (
     Admit,
@@ -34,6 +40,8 @@ from roadworthy.gateway.stages import (
     Trace,
     UseCaseStages,
 )
+from roadworthy.gateway.steps import Steps
+from roadworthy.gateway.streaming import StreamRelay
 from roadworthy.gateway.sweeper import Sweeper
 
 _RETRY_S = 1.0
@@ -125,17 +133,20 @@ class Application:
     """
 
     def __init__(self, stages: GatewayStages, *, recorder: Recorder, ledger: Ledger, node: str) -> None:
-        self._recorder, self._ledger, self._node = recorder, ledger, node
+        self._recorder, self._ledger = recorder, ledger
+        self._node_log = NodeLog(node=node, epoch=recorder.epoch, ledger=ledger, pseudonym=recorder.pseudonym)
         self.sweeper = Sweeper(recorder, ledger)
         self.background = BackgroundAnswers()
-        self._in_flight: dict[str, int] = {}
+        self.load = Load()
+        self._refusals, self._streams = RefusalLeaves(), set[StreamRelay]()
+        self._feedback_rate = CallerRate(FEEDBACK_RPS)
         self._pipeline = self._build(stages)
         self._announcing: asyncio.Task[None] | None = None
 
     @property
     def in_flight(self) -> int:
-        """Exchanges under way, background answers apart."""
-        return sum(self._in_flight.values())
+        """Exchanges under way, also in the background."""
+        return sum(self.load.by_use.values())
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         """ASGI 3: HTTP and lifespan; anything else is closed."""
@@ -160,7 +171,7 @@ class Application:
         await self.background.close()
         await self.sweeper.close()
         try:
-            await self.note(actor=self._node, use_case="", subject="gateway worker ended", facts={})
+            await self._node_log.note("", "", "gateway worker ended", {})
         except LedgerRefused:
             # The ledger went first. The next worker's leaf shows that this one ended.
             pass
@@ -171,36 +182,43 @@ class Application:
         """Serve new requests by another configuration."""
         self._pipeline = self._build(stages)
 
-    async def note(self, *, actor: str, use_case: str, subject: str, facts: Mapping[str, str | int]) -> int:
-        """Record what became of the node: a switch, a reload. The index of the leaf.
-
-        Raises:
-            LedgerRefused: it is not known to be durable.
-            ParameterError: a fact has the name of a member that every leaf has (RW-114).
-        """
-        record = self._recorder.note(actor=actor, use_case=use_case, subject=subject, facts=facts)
-        return await self._ledger.put(*record)
+    def cut_off(self) -> None:
+        """End every stream whose use case is off by now."""
+        self._pipeline.cut_off()
 
     def _build(self, stages: GatewayStages) -> Pipeline:
-        return Pipeline(
-            router=build_router(stages.served),
-            identify=stages.identify,
+        steps = Steps(
             authorise=stages.authorise,
             switches=stages.switches,
             recorder=self._recorder,
             ledger=self._ledger,
             sweeper=self.sweeper,
+        )
+        own = OwnAnswers(
+            steps,
             background=self.background,
+            load=self.load,
+            feedback_rate=self._feedback_rate,
+            meter=stages.meter,
+        )
+        return Pipeline(
+            router=build_router(stages.served),
+            identify=stages.identify,
+            steps=steps,
+            own=own,
             meter=stages.meter,
             trace=stages.trace,
-            in_flight=self._in_flight,
+            load=self.load,
+            refusals=self._refusals,
+            streams=self._streams,
+            current=lambda: self._pipeline,
         )
 
     async def _announce(self) -> None:
         while True:
             if await self._ledger.ready(_RETRY_S):
                 try:
-                    await self.note(actor=self._node, use_case="", subject="gateway worker started", facts={})
+                    await self._node_log.note("", "", "gateway worker started", {})
                 except LedgerRefused:
                     await asyncio.sleep(_RETRY_S)
                 else:

@@ -6,11 +6,20 @@ without lines says that nothing was revoked.
 Rules kept here:
 1. An envelope counts only when a trusted key signed it and no trusted key's signature on it is wrong.
 2. A file of revocations of which any line does not count is no such file: then no certificate counts.
-3. A revocation that was seen once holds for the life of the process, whatever becomes of its line, and from the moment
-   in which it is seen: it does not wait for the instant that it names.
+3. A revocation that was seen once holds for good, whatever becomes of its line, and from the moment in which it is seen:
+   it does not wait for the instant that it names.
+4. What ended, by revocation or by time, stands in a file of the node, so that neither a reload nor a restart brings it
+   back. A line that a crash cut short is passed over; whose file cannot be read does not start.
 """
 
-from typing import Any
+import contextlib
+import logging
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal
+
+import orjson
 
 from roadworthy.base.canonical import parse_canonical, parse_json
 from roadworthy.base.errors import MalformedEvidence, MissingFile, NotCanonical, SignatureBroken
@@ -23,7 +32,72 @@ from roadworthy.ledger.keys import PublicKey
 from roadworthy.ledger.statement import PAYLOAD_TYPE, parse_statement
 
 MOST_BYTES = 16 * 1024 * 1024
+_FILE_MODE = 0o600
+_log = logging.getLogger(__name__)
 _REMEDY = "Ask the control plane for the file again."
+
+
+class Past:
+    """Certificates of one use case that count no more, whatever the files and the clock say later.
+
+    Args:
+        use_case_id: whose.
+        path: where it is kept, with a line for every end; shared by use cases and workers. None keeps it in memory.
+
+    Attributes:
+        revoked: ids of revoked certificates.
+        ended: ids of certificates whose end this node has seen.
+
+    Raises:
+        MissingFile: the file is there and cannot be read (RW-102).
+    """
+
+    def __init__(self, use_case_id: str = "", path: Path | None = None) -> None:
+        self.revoked: set[str] = set()
+        self.ended: set[str] = set()
+        self._use_case_id, self._path = use_case_id, path
+        self._unwritten: list[bytes] = []
+        for line in [] if path is None else _lines_of(path):
+            self._take(line)
+
+    def revoke(self, certificate_ids: Iterable[str]) -> None:
+        """Remember revoked certificates."""
+        self._remember("revoked", self.revoked, certificate_ids)
+
+    def end(self, certificate_id: str) -> None:
+        """Remember a certificate whose end has come."""
+        self._remember("ended", self.ended, (certificate_id,))
+
+    def _remember(self, what: Literal["revoked", "ended"], known: set[str], certificate_ids: Iterable[str]) -> None:
+        new = sorted(set(certificate_ids) - known)
+        if not new:
+            return
+        known.update(new)
+        if self._path is not None:
+            members = ({"use_case": self._use_case_id, "what": what, "id": each} for each in new)
+            self._unwritten += [orjson.dumps(each) + b"\n" for each in members]
+            self._write(self._path)
+
+    def _write(self, path: Path) -> None:
+        """Append what is not written yet; after a failure it is tried again with the next end."""
+        try:
+            file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, _FILE_MODE)
+            try:
+                # A line's end first: it closes what a crash may have cut.
+                os.write(file, b"\n" + b"".join(self._unwritten))
+                os.fsync(file)
+            finally:
+                os.close(file)
+        except OSError as error:
+            _log.error("The end of a certificate cannot be kept for the next start: %s", error.strerror)
+        else:
+            self._unwritten.clear()
+
+    def _take(self, line: bytes) -> None:
+        with contextlib.suppress(orjson.JSONDecodeError, KeyError, TypeError):
+            members = orjson.loads(line)
+            if members["use_case"] == self._use_case_id:
+                {"revoked": self.revoked, "ended": self.ended}[members["what"]].add(members["id"])
 
 
 class CertificateFile:
@@ -31,6 +105,7 @@ class CertificateFile:
 
     Args:
         admission: where they lie, whose signatures count, how often they are read again.
+        past: what ended before; ends that are seen here are added.
 
     Attributes:
         version: grows when anything changes.
@@ -38,16 +113,15 @@ class CertificateFile:
             "bad_signature", "revocations_unreadable".
         fault: the same as a sentence; "" when nothing is wrong.
         certificate: as signed; None when there is none that counts.
-        revoked: ids of revoked certificates.
 
     Raises:
         SignatureBroken: a trusted key is not 64 hex digits (RW-502).
     """
 
-    def __init__(self, admission: Admission) -> None:
+    def __init__(self, admission: Admission, past: Past) -> None:
         self.version, self.state, self.fault = 0, "missing", ""
         self.certificate: Certificate | None = None
-        self.revoked: set[str] = set()
+        self._past = past
         keys = [PublicKey.from_hex(text) for text in admission.trusted_keys]
         self._keys = {key.keyid: key for key in keys}
         again_s = admission.refresh_s
@@ -72,7 +146,7 @@ class CertificateFile:
             self._seen, self.fault = seen, fault
             self.version += 1
             self.certificate = certificate
-            self.revoked |= revoked or set()
+            self._past.revoke(revoked or ())
             self.state = self._word(certificate, revoked)
         return self.version
 
@@ -101,6 +175,16 @@ class CertificateFile:
             raise MalformedEvidence(what, remedy=_REMEDY)
         parse_statement(envelope.payload)
         return parse_canonical(envelope.payload)
+
+
+def _lines_of(path: Path) -> list[bytes]:
+    try:
+        return path.read_bytes().splitlines()
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        what = f"The list of ended certificates cannot be read: {error.strerror}."
+        raise MissingFile(what, remedy="Make it readable.", where=str(path)) from error
 
 
 def _plain(data: bytes) -> Any:

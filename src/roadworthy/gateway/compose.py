@@ -1,7 +1,8 @@
 """From gateway.yaml to stages. Owns which part is made for which key; how each works is the part's own business.
 
 A ``Generation`` is what one reading of the file made. It is replaced as a whole when the file is read again; exchanges
-that began in the old one end there, so it is closed only after the longest of them is over.
+that began in the old one end there, so it is closed only after the longest of them is over. Which certificates ended goes
+from one to the next through a file of the node.
 """
 
 import asyncio
@@ -13,6 +14,7 @@ from roadworthy.base.errors import DependencyError
 from roadworthy.domain.exchange import Caller
 from roadworthy.gateway.admission import Admit
 from roadworthy.gateway.app import GatewayStages, use_case_stages
+from roadworthy.gateway.certificate_file import Past
 from roadworthy.gateway.citations import cite_of
 from roadworthy.gateway.config import GatewayConfig, InputFilter, Telemetry, UseCase
 from roadworthy.gateway.human_queue import HumanQueue
@@ -20,11 +22,12 @@ from roadworthy.gateway.identity.api_keys import ApiKeys
 from roadworthy.gateway.identity.identify import Identify, identify_of, unix_s
 from roadworthy.gateway.ladder import Ladder, build_ladder
 from roadworthy.gateway.metrics import Meter
+from roadworthy.gateway.node_files import NodeFiles
 from roadworthy.gateway.pinned_file import read_pinned
 from roadworthy.gateway.policy import load_policy
 from roadworthy.gateway.rate import CallerRate
 from roadworthy.gateway.release_watch import ReleaseWatch
-from roadworthy.gateway.stages import Inspect, UseCaseStages
+from roadworthy.gateway.stages import Authorise, Inspect, UseCaseStages
 from roadworthy.gateway.switches import Switches
 from roadworthy.gateway.tracing import Export, SpanRecord, Tracer
 
@@ -40,11 +43,12 @@ class PacedAdmit(Admit):
         use_case_id: whose.
         use_case: its block.
         workers: processes that share the limits.
+        past: certificates that ended before.
     """
 
-    def __init__(self, use_case_id: str, use_case: UseCase, *, workers: int) -> None:
-        primary = next(iter(use_case.upstreams.values()))
-        super().__init__(use_case_id, use_case.admission, release=primary.release or "", workers=workers)
+    def __init__(self, use_case_id: str, use_case: UseCase, *, workers: int, past: Past) -> None:
+        release = next(iter(use_case.upstreams.values())).release or ""
+        super().__init__(use_case_id, use_case.tier, use_case.admission, release=release, workers=workers, past=past)
         rate_rps = use_case.limits.caller_rps
         self._rate = None if rate_rps is None else CallerRate(rate_rps / workers)
 
@@ -85,7 +89,11 @@ class Generation:
         self.config = config
         self.identify = identify_of(config.identity)
         self.administrators = None if config.admin_keys is None else Identify(ApiKeys(config.admin_keys, unix_s()))
-        self.admits = {name: PacedAdmit(name, each, workers=config.workers) for name, each in config.use_cases.items()}
+        ended = NodeFiles(config.ledger.folder).ended
+        self.admits = {
+            name: PacedAdmit(name, each, workers=config.workers, past=Past(name, ended))
+            for name, each in config.use_cases.items()
+        }
         self.ladders = {name: build_ladder(name, each, queues=queues) for name, each in config.use_cases.items()}
         authorise, self.policy_digest = read_pinned(config.policy, load_policy)
         self.stages = GatewayStages(
@@ -94,7 +102,7 @@ class Generation:
             switches=switches,
             meter=meter,
             trace=Tracer(share=config.telemetry.sample_share, export=export),
-            served=[(self._use_case(name, each), each.routes) for name, each in config.use_cases.items()],
+            served=[(self._use_case(name, each, authorise), each.routes) for name, each in config.use_cases.items()],
         )
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -136,14 +144,14 @@ class Generation:
             for name, ladder in self.ladders.items()
         }
 
-    def _use_case(self, name: str, config: UseCase) -> UseCaseStages:
+    def _use_case(self, name: str, config: UseCase, authorise: Authorise) -> UseCaseStages:
         ladder: Ladder = self.ladders[name]
         return use_case_stages(
             name,
             config,
             admit=self.admits[name],
             inspect=None if config.filter is None else _inspect(config.filter),
-            cite=None if config.citations is None else cite_of(config.citations),
+            cite=None if config.citations is None else cite_of(config.citations, authorise),
             answerer=ladder,
             human=ladder.human,
             longest_s=ladder.longest_s,

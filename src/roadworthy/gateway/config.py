@@ -73,7 +73,7 @@ class Deadlines(_Block):
     connect_s: Seconds = 2
     first_byte_s: Seconds = 30
     idle_s: Seconds = 15
-    total_s: Seconds = 120
+    total_s: Seconds = 55
 
 
 class Breaker(_Block):

@@ -1,7 +1,9 @@
 """What callers think of an answer. Owns the body of a feedback; its leaf is built by ``records``.
 
-The leaf names the record that it is about. Whether that record is in the ledger is not looked up here: the gateway has no
-index, and one who reads the ledger sees at once.
+The leaf names the record that it is about, which must be an id as the gateway makes them. Whether that record is in the
+ledger, and belongs to the use case, is not looked up here: the gateway has no index. Whoever builds one from the ledger
+checks the tie, and counts a feedback whose record is not there, or is another use case's, for nothing. How often a caller
+may judge is bounded by ``own_answers``.
 """
 
 import re

@@ -1,10 +1,11 @@
 """Questions that a person has to answer. Owns the queue of one name; showing it to reviewers belongs to others.
 
 Rules kept here:
-1. The queue lies in memory and is bounded: a full queue takes nothing more, it never drops what it holds.
+1. The queue lies in memory and is bounded, in questions and in bytes: a full queue takes nothing more, it never drops
+   what it holds.
 2. A question waits until it is decided. That its caller went away or was told to come back changes nothing.
 3. A question is decided once. What was decided is kept for a while, so that a caller who was told its id can ask for it;
-   the oldest decisions go first.
+   the oldest decisions go first. The question itself is kept no longer.
 """
 
 import asyncio
@@ -18,7 +19,10 @@ from roadworthy.base.errors import ParameterError
 from roadworthy.base.ids import new_id
 
 MOST_WAITING = 256
+MOST_WAITING_BYTES = 64 * 1024 * 1024
 MOST_DECIDED = 1_024
+MOST_DECIDED_BYTES = 64 * 1024 * 1024
+"""A single larger answer is kept, until the next comes."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -28,7 +32,7 @@ class ReviewItem:
     Attributes:
         id: by which the caller and the reviewer speak of it.
         use_case: whose question it is.
-        body: of the question.
+        body: of the question; empty once it is decided.
         asked_at: when it came.
         reviewer: who answered; "" while nobody has.
         answer: body of the answer.
@@ -52,12 +56,21 @@ class HumanQueue:
     Args:
         name: of the queue in the configuration.
         most_waiting: questions without an answer that it holds.
+        most_waiting_bytes: of their bodies.
         clock: tells the instant.
     """
 
-    def __init__(self, name: str, *, most_waiting: int = MOST_WAITING, clock: Callable[[], datetime] = now) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        most_waiting: int = MOST_WAITING,
+        most_waiting_bytes: int = MOST_WAITING_BYTES,
+        clock: Callable[[], datetime] = now,
+    ) -> None:
         self.name = name
-        self._most_waiting = most_waiting
+        self._most_waiting, self._most_waiting_bytes = most_waiting, most_waiting_bytes
+        self._waiting_bytes = self._decided_bytes = 0
         self._clock = clock
         self._waiting: OrderedDict[str, ReviewItem] = OrderedDict()
         self._decided: OrderedDict[str, ReviewItem] = OrderedDict()
@@ -73,8 +86,9 @@ class HumanQueue:
 
     def put(self, use_case: str, body: bytes) -> ReviewItem | None:
         """Take a question; None when the queue is full."""
-        if len(self._waiting) >= self._most_waiting:
+        if len(self._waiting) >= self._most_waiting or self._waiting_bytes + len(body) > self._most_waiting_bytes:
             return None
+        self._waiting_bytes += len(body)
         item = ReviewItem(id=new_id("review"), use_case=use_case, body=body, asked_at=self._clock())
         self._waiting[item.id] = item
         return item
@@ -113,10 +127,15 @@ class HumanQueue:
                 remedy="List what waits; a decided question cannot be decided again.",
                 where=self.name,
             )
+        self._waiting_bytes -= len(item.body)
+        item.body = b""
         item.reviewer, item.answer, item.content_type, item.decided_at = reviewer, body, content_type, self._clock()
         self._decided[review_id] = item
-        if len(self._decided) > MOST_DECIDED:
-            self._decided.popitem(last=False)
+        self._decided_bytes += len(body)
+        while len(self._decided) > 1 and (
+            len(self._decided) > MOST_DECIDED or self._decided_bytes > MOST_DECIDED_BYTES
+        ):
+            self._decided_bytes -= len(self._decided.popitem(last=False)[1].answer)
         caller = self._callers.get(review_id)
         if caller is not None and not caller.done():
             caller.set_result(None)

@@ -39,7 +39,7 @@ from roadworthy.wire.ledger_messages import (
 
 BATCH_BYTES = 256 * 1024
 MOST_WAITING_BYTES = 64 * 1024 * 1024
-MAX_RECORD_BYTES = 80 * 1024 * 1024
+MAX_RECORD_BYTES = 64 * 1024 * 1024
 _LATE_S = 15.0
 _BACKOFF_S = (0.02, 0.05, 0.1, 0.25, 0.5, 1.0)
 _DOWN = "The audit ledger is not available, so nothing can be answered."

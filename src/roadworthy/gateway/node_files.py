@@ -6,6 +6,7 @@
     keys/payload.key      seals payloads
     keys/pseudonym.key    makes pseudonyms of callers
     state/switches.json   what is switched off
+    state/ended.jsonl     certificates that count no more
     state/metrics         a page of figures for each worker
     state/ledgerd.json    settings of the ledger's process, written anew at every start
     log/                  what is published: tiles, entries, checkpoint
@@ -46,6 +47,11 @@ class NodeFiles:
     def switches(self) -> Path:
         """What is switched off."""
         return self.folder / "state" / "switches.json"
+
+    @property
+    def ended(self) -> Path:
+        """Certificates that count no more."""
+        return self.folder / "state" / "ended.jsonl"
 
     @property
     def metrics(self) -> Path:

@@ -3,7 +3,8 @@
 Rules kept here:
 1. A body goes upstream byte for byte. Only of a background response the member ``background`` is taken out, since it is
    this gateway that keeps the answer.
-2. The model in the body decides which use case is asked, so a body in which it could be read in two ways is refused.
+2. The model in the body decides which use case is asked, so a body in which it could be read in two ways is refused: a
+   member that we read stands there once, and none differs from it by upper and lower case only, as some readers ignore.
 """
 
 import re
@@ -28,6 +29,8 @@ _COMPLETED = tuple(
     for kind in (b"completed", b"failed", b"incomplete", b"cancelled")
     for mark in (b"event: response.", b"event:response.")
 )
+_READ = frozenset({"model", "background", "stream"})
+"""Members that decide what becomes of a request."""
 _ESCAPED_NAME = re.compile(rb"\\u00[67]")
 
 
@@ -168,7 +171,8 @@ def _object(body: bytes) -> dict[str, Any]:
         members = orjson.loads(body)
         # orjson keeps the last of two equal names, an upstream may keep the first. Both spellings of a second one are
         # rare enough for the strict reader, which is slow.
-        if body.count(b'"model"') > 1 or body.count(b'"background"') > 1 or _ESCAPED_NAME.search(body):
+        counts = body.count(b'"model"'), body.count(b'"background"'), body.count(b'"stream"')
+        if max(counts) > 1 or _ESCAPED_NAME.search(body):
             parse_json(body)
     except orjson.JSONDecodeError as error:
         raise malformed("The body is not JSON.") from error
@@ -176,6 +180,8 @@ def _object(body: bytes) -> dict[str, Any]:
         raise malformed("The body is not strict JSON; a member may occur twice.") from error
     if not isinstance(members, dict):
         raise malformed("The body is not a JSON object.")
+    if not _READ.isdisjoint(map(str.casefold, members.keys() - _READ)):
+        raise malformed("A member of the body differs from model, background or stream by upper and lower case only.")
     return members
 
 

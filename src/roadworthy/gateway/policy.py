@@ -2,7 +2,7 @@
 
 Algorithm of a decision:
 
-1. What is asked for is literal: the name ``*`` can be granted, never asked for.
+1. What is asked for is literal: the name ``*`` can be granted, never asked for; nor can a name longer than any grant's.
 2. The credential itself must carry the purpose and the data scope, or ``*``.
 3. A rule under ``deny`` that matches ends it.
 4. A rule under ``grants`` that matches allows it.
@@ -30,9 +30,10 @@ from roadworthy.kit.yaml_file import parse_model, read_text
 
 ANY = "*"
 MOST_REMEMBERED = 65_536
+MOST_NAME_CHARS = 256
 WHAT = "The caller may not use this for that purpose and data scope."
 
-_Names = Annotated[list[Annotated[str, Field(min_length=1, max_length=256)]], Field(min_length=1)]
+_Names = Annotated[list[Annotated[str, Field(min_length=1, max_length=MOST_NAME_CHARS)]], Field(min_length=1)]
 _EVERY: list[str] = [ANY]
 
 
@@ -127,6 +128,8 @@ class Authorise:
             Refused: the policy or the credential does not allow it (403).
         """
         # 1, 2
+        if max(len(purpose), len(scope)) > MOST_NAME_CHARS:
+            raise Refused(Reason.FORBIDDEN, 403, WHAT)
         if ANY in (use_case, purpose, scope) or not _carries(caller, purpose, scope):
             raise Refused(Reason.FORBIDDEN, 403, WHAT)
         asked = _Asked(caller.roles, caller.cohort, use_case, purpose, scope)

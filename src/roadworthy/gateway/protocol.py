@@ -414,12 +414,12 @@ def _unchunked(cycle: RequestResponseCycle, app: ASGI3Application) -> ASGI3Appli
         async def send(message: ASGISendEvent) -> None:
             nonlocal endless
             if message["type"] == "http.response.start":
-                endless = all(name != b"content-length" for name, _ in message["headers"])
+                endless = all(name != b"content-length" for name, _ in message.get("headers", ()))
                 if endless:
                     cycle.chunked_encoding = False
             elif message["type"] == "http.response.body" and endless:
                 # uvicorn counts what is left of the declared length; here every piece declares its own.
-                cycle.expected_content_length = len(message["body"])
+                cycle.expected_content_length = len(message.get("body", b""))
             await cycle.send(message)
 
         await app(scope, receive, send)

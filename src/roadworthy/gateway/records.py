@@ -10,7 +10,7 @@ A leaf is the base of ``ledger.entry`` (``v`` is 2) and flat extra members, text
     intent      index of the intent leaf; -1 when there is none
     reason status rung attempts review released_bytes usage_in usage_out took_us    how it ended (outcome)
     part        number of the piece of a stream (exchange.part); on an outcome, ``parts`` is how many came before it
-    record rating       what a feedback is about
+    record rating       what a feedback is about; on an outcome, ``record`` is the background answer that was read
 
 Rules kept here:
 1. The bytes are those of ``base.canonical.canonical_bytes``: sorted members, integers that a double holds.
@@ -23,13 +23,12 @@ import hashlib
 import hmac
 import time
 from base64 import b32encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
 
 from roadworthy.base.clock import now_us
-from roadworthy.base.errors import ParameterError
 from roadworthy.base.ids import new_uuid7
 from roadworthy.domain.exchange import Caller, LeafKind
 from roadworthy.gateway.exchange import Attempt
@@ -37,14 +36,11 @@ from roadworthy.gateway.sealing import Sealer
 from roadworthy.gateway.stages import Span, UseCaseStages
 
 VERSION = 2
-PART = LeafKind.PART.value
-"""A piece of a stream, durable before it left; the outcome follows. Between intent and outcome there may be many."""
 MAX_TEXT = 256
 MAX_LONG_TEXT = 4096
 _MOST_PSEUDONYMS = 65_536
-_BASE_MEMBERS = 12
 # In Python 3.11 reading a member of an enumeration, and its value, is a call; these are read with every leaf.
-_INTENT, _OUTCOME = LeafKind.INTENT.value, LeafKind.OUTCOME.value
+_INTENT, _PART, _OUTCOME = LeafKind.INTENT.value, LeafKind.PART.value, LeafKind.OUTCOME.value
 _OPTIONS = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
 
 Members = dict[str, str | int]
@@ -62,10 +58,13 @@ class Exchange:
         "body_read",
         "caller",
         "filter",
+        "held_bytes",
         "id",
         "intent",
+        "lasting",
         "model",
         "parts",
+        "placed",
         "policy",
         "purpose",
         "release",
@@ -92,8 +91,8 @@ class Exchange:
         self.task: asyncio.Task[Any] | None = None
         self.purpose = self.scope = self.model = self.trace = self.release = self.policy = self.admission = ""
         self.filter, self.rules, self.rung, self.attempts, self.review = "none", "", "", "", ""
-        self.intent, self.parts, self.usage_in, self.usage_out = -1, 0, 0, 0
-        self.body_read = False
+        self.intent, self.parts, self.usage_in, self.usage_out, self.held_bytes = -1, 0, 0, 0, 0
+        self.body_read = self.placed = self.lasting = False
 
     @property
     def use_case(self) -> str:
@@ -113,10 +112,13 @@ class Recorder:
         epoch: instant at which the worker began, in microseconds since 1970.
         sealer: of the payloads.
         pseudonym_key: of this installation; without it nobody can tell who a pseudonym is.
+
+    Attributes:
+        epoch: as given.
     """
 
     def __init__(self, *, node: str, epoch: int, sealer: Sealer, pseudonym_key: bytes) -> None:
-        self._node, self._epoch, self._sealer, self._key = node, epoch, sealer, pseudonym_key
+        self._node, self.epoch, self._sealer, self._key = node, epoch, sealer, pseudonym_key
         self._wseq = 0
         self._second, self._prefix = -1, ""
         self._pseudonyms: dict[str, str] = {}
@@ -125,9 +127,13 @@ class Recorder:
         """What is about to be asked. Durable before any other system is contacted."""
         return self._leaf(_INTENT, exchange, self._asked(exchange), body)
 
-    def outcome(self, exchange: Exchange, *, status: int, reason: str, body: bytes, released_bytes: int) -> Record:
+    def outcome(
+        self, exchange: Exchange, *, status: int, reason: str, body: bytes, released_bytes: int, about: str = ""
+    ) -> Record:
         """How it ended: ``body`` is what leaves after this record, ``released_bytes`` all that will have left."""
         members = self._asked(exchange)
+        if about:
+            members["record"] = about
         members["intent"] = exchange.intent
         members["reason"] = reason
         members["status"] = status
@@ -145,7 +151,7 @@ class Recorder:
         """The next piece of a stream. Durable before the piece leaves."""
         exchange.parts += 1
         members: Members = {"intent": exchange.intent, "part": exchange.parts}
-        return self._leaf(PART, exchange, members, body)
+        return self._leaf(_PART, exchange, members, body)
 
     def abandoned(self, exchange: Exchange) -> Record:
         """This worker never learnt of a durable outcome for an intent."""
@@ -158,20 +164,6 @@ class Recorder:
         members["record"] = record
         members["rating"] = rating
         return self._leaf(LeafKind.FEEDBACK.value, exchange, members, comment, subject=record)
-
-    def note(self, *, actor: str, use_case: str, subject: str, facts: Mapping[str, str | int]) -> Record:
-        """What became of the node: it began, drained, was switched or reloaded. ``facts`` are further members.
-
-        Raises:
-            ParameterError: a fact has the name of a member that every leaf has (RW-114).
-        """
-        members: Members = dict(facts)
-        record = self._leaf(LeafKind.NODE.value, Exchange("", time.perf_counter()), members, b"")
-        if len(members) != len(facts) + _BASE_MEMBERS:
-            remedy = "Give the fact another name."
-            raise ParameterError(f"A fact has the name of a member: {sorted(facts)}.", remedy=remedy)
-        members["actor"], members["use_case"], members["subject"] = actor, use_case, subject
-        return orjson.dumps(members, option=_OPTIONS), record[1]
 
     def pseudonym(self, caller_id: str) -> str:
         """16 characters of base32: the first 80 bits of HMAC-SHA256."""
@@ -212,7 +204,7 @@ class Recorder:
         members["actor"] = self.pseudonym(caller.id) if caller else self._node
         members["at"] = self._at()
         members["commitment"] = commitment
-        members["epoch"] = self._epoch
+        members["epoch"] = self.epoch
         members["id"] = exchange.id
         members["kind"] = kind
         members["node"] = self._node

@@ -26,9 +26,12 @@ HOP_BY_HOP = frozenset({
 
 _NOT_UPSTREAM = HOP_BY_HOP | {
     b"authorization", b"x-api-key", b"cookie", b"host", b"content-length", b"expect", b"traceparent", b"tracestate",
+    b"forwarded", b"x-real-ip", b"proxy",
 }  # fmt: skip
 _NOT_DOWNSTREAM = HOP_BY_HOP | {b"content-length", b"date", b"server", b"set-cookie"}
 _OWN = b"x-roadworthy-"
+_SAID_OF_CALLER = (_OWN, b"x-forwarded-")
+_ABOUT_BODY = b"content-"
 # Begins with a letter or digit, so neither ".." nor an encoded slash can lead an upstream elsewhere.
 _SEGMENT = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._~-]*")
 
@@ -145,7 +148,12 @@ class Router:
 
 
 def upstream_headers(headers: Headers, use: UseCaseStages, span: Span) -> Headers:
-    """What of a caller's headers goes upstream: neither credential, purpose and scope, nor what is meant for one hop."""
+    """What of a caller's headers goes upstream.
+
+    Left out are the credential, purpose and scope, what is meant for one hop, what only a proxy may say (where a request
+    came from), and names with an underscore, which some servers read as the same name with a hyphen. What describes the
+    body stays, whatever the caller declares to be meant for one hop: nobody could read the body without it.
+    """
     dropped, kept = {use.purpose_header, use.scope_header}, []
     if use.cite is not None:
         # A compressed answer could not be checked for its sources.
@@ -153,10 +161,13 @@ def upstream_headers(headers: Headers, use: UseCaseStages, span: Span) -> Header
     for header in headers:
         name = header[0]
         if name == b"connection":
-            dropped.update(part.strip().lower() for part in header[1].split(b","))
+            named = (part.strip().lower() for part in header[1].split(b","))
+            dropped.update(name for name in named if not name.startswith(_ABOUT_BODY))
     for header in headers:
         name = header[0]
-        if name not in _NOT_UPSTREAM and name not in dropped and not name.startswith(_OWN):
+        if name in _NOT_UPSTREAM or name in dropped or b"_" in name:
+            continue
+        if name[:1] != b"x" or not name.startswith(_SAID_OF_CALLER):
             kept.append(header)
     kept.append((b"traceparent", span.header))
     if span.state:

@@ -55,6 +55,13 @@ class Admit(Protocol):
             Refused: not admitted (403), or too often (429).
         """
 
+    def data_scopes(self, admission: str) -> frozenset[str] | None:
+        """Data scopes to which the certificate limits whoever it admitted; None when nothing limits them.
+
+        Args:
+            admission: as ``check`` gave it.
+        """
+
 
 class Inspect(Protocol):
     """What the input filter of one use case says."""
@@ -66,8 +73,17 @@ class Inspect(Protocol):
 class Cite(Protocol):
     """Whether an answer names sources that its reader may not see."""
 
-    def check(self, caller: Caller, body: bytes) -> tuple[bytes, tuple[str, ...]]:
-        """The body without the denied sources, and their ids.
+    def check(
+        self, caller: Caller, use_case: str, purpose: str, admitted_scopes: frozenset[str] | None, body: bytes
+    ) -> tuple[bytes, tuple[str, ...]]:
+        """The body without the denied sources, and their ids; an id that nobody declared is ``unknown``.
+
+        Args:
+            caller: who will read the answer.
+            use_case: whose answer it is.
+            purpose: for which it was asked.
+            admitted_scopes: to which the certificate limits it; None when nothing does.
+            body: of the answer.
 
         Raises:
             Refused: the sources cannot be read, so nothing is known about them.

@@ -14,16 +14,23 @@ then of the outcome are the stream.
 Rules kept here:
 1. Reading goes on while a record is being made durable: what comes meanwhile shares the next record. So a slow disk makes
    pieces larger, not later and later.
-2. What waits is bounded; then the upstream is read no further.
+2. What waits is bounded, so that a stream which nobody reads holds less than a mebibyte in all the places where it
+   waits; then the upstream is read no further.
 3. The end mark leaves only when the upstream sent all before it. A stream that breaks ends with an error event.
-4. A caller who goes ends the upstream's stream; the outcome says how many bytes had left. One who stays and does not
+4. Where the interface says that events hold JSON, one that does not ends the stream like a break: what nobody can read is
+   no answer.
+5. A caller who goes ends the upstream's stream; the outcome says how many bytes had left. One who stays and does not
    read is cut off by the sweeper at the use case's deadline.
+6. When its use case is switched off, a stream ends with an error event, and the outcome says so.
 """
 
 import asyncio
+import re
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
+
+import orjson
 
 from roadworthy.domain.exchange import RecordMode
 from roadworthy.gateway.exchange import Answer, Failure, Headers, Reason, Refused, UpstreamFailed
@@ -39,8 +46,10 @@ Settle = Callable[[int, str, bytes, int], Awaitable[object]]
 """Writes the outcome: status, reason, what no piece covers, all bytes that will have left."""
 
 STREAM_CUT = Failure.STREAM_CUT.value
-_MOST_PENDING_BYTES = 1024 * 1024
-_MOST_HELD_BYTES = 1024 * 1024
+_MOST_PENDING_BYTES = 64 * 1024
+_MOST_HELD_BYTES = 128 * 1024
+_MOST_EVENT_BYTES = 256 * 1024
+_EVENT = re.compile(rb".*?(?:\n\n|\r\n\r\n|\r\r|\Z)", re.DOTALL)
 _BLANK_LINES = (b"\n\n", b"\r\n\r\n", b"\r\r")
 
 
@@ -51,14 +60,14 @@ class EventCutter:
         self._rest = b""
 
     def feed(self, data: bytes) -> bytes:
-        """All events that are whole now. An event of more than a mebibyte is given out as it comes."""
+        """All events that are whole now. An event of more than 256 KiB is given out as it comes."""
         if self._rest:
             data = self._rest + data
         if data.endswith(_BLANK_LINES):
             self._rest = b""
             return data
         cut = max(data.rfind(mark) + len(mark) for mark in _BLANK_LINES if mark in data) if _has_blank(data) else 0
-        if len(data) - cut > _MOST_HELD_BYTES:
+        if len(data) - cut > _MOST_EVENT_BYTES:
             cut = len(data)
         self._rest = data[cut:]
         return data[:cut]
@@ -67,6 +76,28 @@ class EventCutter:
         """What is left at the end: an event without the blank line behind it."""
         rest, self._rest = self._rest, b""
         return rest
+
+
+def readable(block: bytes) -> bytes:
+    """The events of a block before the first whose data is neither JSON nor an end mark; mostly all of them."""
+    if all(_is_json(line[5:]) for line in block.splitlines() if line.startswith(b"data:")):
+        return block
+    # Data may stand on several lines of one event, so only whole events tell.
+    end = 0
+    for event in _EVENT.findall(block):
+        lines = [line[5:] for line in event.splitlines() if line.startswith(b"data:")]
+        if lines and not _is_json(b"\n".join(lines)):
+            break
+        end += len(event)
+    return block[:end]
+
+
+def _is_json(data: bytes) -> bool:
+    try:
+        orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return data.strip() in {b"", b"[DONE]"}
+    return True
 
 
 class StreamRelay:
@@ -107,9 +138,20 @@ class StreamRelay:
         self._uncovered_bytes = 0
         self._held: list[bytes] = []
         self._held_bytes = 0
-        self._holding = self._done = self._ended = self._gone = self._begun = False
+        self._holding = self._done = self._ended = self._gone = self._begun = self._torn = False
         self._failure: UpstreamFailed | None = None
+        self._off: Refused | None = None
         self._released = 0
+
+    @property
+    def use_case(self) -> str:
+        """Id of the use case."""
+        return self._exchange.use_case
+
+    def cut_off(self, refused: Refused) -> None:
+        """End it with this refusal, as soon as what is on its way has left."""
+        self._off = refused
+        self._wake.set()
 
     async def run(self) -> str:
         """Release the whole stream; the reason why it was not, or "".
@@ -122,7 +164,7 @@ class StreamRelay:
         reading, watching = loop.create_task(self._read()), loop.create_task(self._watch())
         try:
             await self._flow()
-            if not self._gone:
+            if self._ended and not self._gone and self._failure is None:
                 # A fault of ours in the reading task surfaces here.
                 await reading
             return await self._end()
@@ -161,21 +203,39 @@ class StreamRelay:
         self._wake.set()
 
     async def _flow(self) -> None:
-        while not self._gone:
+        while True:
             await self._wake.wait()
             self._wake.clear()
+            if self._gone or self._off is not None:
+                return
             # Asked before what is pending is taken: after the end nothing more comes.
             ended = self._ended
             if self._pending:
-                arrived = self._pending[0] if len(self._pending) == 1 else b"".join(self._pending)
-                self._pending.clear()
-                self._pending_bytes = 0
-                self._room.set()
-                block = self._cutter.feed(arrived)
-                if block:
-                    await self._pass(block)
+                block = self._cutter.feed(self._arrived())
+                if block and not await self._pass_readable(block):
+                    return
             if ended:
                 return
+
+    def _arrived(self) -> bytes:
+        """What is pending; a function of its own, so that nothing of it stays in memory while a block is on its way."""
+        arrived = self._pending[0] if len(self._pending) == 1 else b"".join(self._pending)
+        self._pending.clear()
+        self._pending_bytes = 0
+        self._room.set()
+        return arrived
+
+    async def _pass_readable(self, block: bytes) -> bool:
+        """Pass what can be read; whether that was all of it. Pieces of an event that is too long to be held are not judged."""
+        whole = block.endswith(_BLANK_LINES)
+        found = readable(block) if whole and not self._torn and self._endpoint.end_marks else block
+        self._torn = not whole
+        if found:
+            await self._pass(found)
+        if len(found) < len(block):
+            self._failure = UpstreamFailed(Failure.MALFORMED, sent=True)
+            return False
+        return True
 
     async def _pass(self, block: bytes) -> None:
         if not self._done and _has_line(block, self._endpoint.end_marks):
@@ -213,6 +273,11 @@ class StreamRelay:
         reason, last = "", b""
         if self._gone:
             reason = Reason.CLIENT_GONE.value
+        elif self._off is not None:
+            if not self._begun:
+                raise self._off
+            reason = self._off.reason.value
+            last = self._endpoint.shape.stream_error(reason, self._off.what)
         elif self._failure is not None or (self._endpoint.end_marks and not self._is_done()):
             reason, last = STREAM_CUT, self._cut()
         else:

@@ -3,9 +3,12 @@
 Rules kept here:
 1. Stopping takes effect at once in this worker, within a second in the others, and does not wait for the ledger: an
    AI system that does harm is stopped even when nothing can be recorded. The leaf is owed, and tried again every second.
-2. Starting again takes effect only after its leaf is durable.
-3. The state survives a restart. A state file that cannot be read means that everything is off.
-4. One process writes: the one that owns the admin address. The others look at the file once a second.
+2. Starting again takes effect only after its leaf is durable, and ends only the stop that stood when it was asked for:
+   a stop that comes while it waits stays.
+3. Leaves are written one after the other, so the last leaf about a use case says how it stands. When nobody knows
+   whether the leaf of a start became durable, the stop that stays is written once more.
+4. The state survives a restart. A state file that cannot be read means that everything is off.
+5. One process writes: the one that owns the admin address. The others look at the file once a second.
 """
 
 import asyncio
@@ -24,6 +27,8 @@ from roadworthy.gateway.exchange import Reason, Refused
 ALL = "*"
 """In place of a use case: every one."""
 POLL_S = 0.5
+ANSWER_S = 2.0
+"""How long who stops something waits for its leaf before being told that it is owed."""
 _RETRY_AFTER_S = 30
 _log = logging.getLogger(__name__)
 
@@ -64,6 +69,9 @@ class Switches:
         self._seen: tuple[int, int, int] | None = None
         self._stops: dict[str, Stop] = {}
         self._off: frozenset[str] = frozenset()
+        self._told: list[Callable[[], None]] = []
+        self._leaves = asyncio.Lock()
+        self._recording: set[asyncio.Task[None]] = set()
         self.refresh()
 
     @property
@@ -74,6 +82,10 @@ class Switches:
     def know(self, use_cases: frozenset[str]) -> None:
         """Other use cases can be switched from now on; what is off stays off."""
         self._use_cases = use_cases
+
+    def tell(self, told: Callable[[], None]) -> None:
+        """Call ``told`` whenever something is off that was not before; what is under way can be cut off then."""
+        self._told.append(told)
 
     def refuse_if_off(self, use_case: str) -> None:
         """Say no when the use case, or everything, is off.
@@ -96,49 +108,85 @@ class Switches:
             return
         seen = (found.st_mtime_ns, found.st_size, found.st_ino)
         if seen != self._seen:
+            before = self._off
             self._take(_read(self._path))
             self._seen = seen
+            self._tell_since(before)
 
     async def stop(self, use_case: str, *, by: str, reason: str, note: Note) -> Stop:
-        """Switch off, at once.
+        """Switch off, at once. It waits ``ANSWER_S`` for the leaf; after that the leaf is still being written, or owed.
 
         Raises:
             ParameterError: no such use case (RW-114).
         """
         self._require(use_case)
         stop = Stop(use_case=use_case, by=by, reason=reason, at=format_instant(now()), recorded=False)
-        self._take({**self._stops, use_case: stop})
-        self._write()
-        await self.record(note)
+        self._put(stop)
+        # A task of its own: a leaf that is given up half-way would be written twice.
+        recording = asyncio.get_running_loop().create_task(self.record(note))
+        self._recording.add(recording)
+        recording.add_done_callback(self._recording.discard)
+        done, _ = await asyncio.wait([recording], timeout=ANSWER_S)
+        for each in done:
+            each.result()
         return self._stops.get(use_case, stop)
 
     async def resume(self, use_case: str, *, by: str, reason: str, note: Note) -> int:
         """Switch on again, after the leaf is durable; its index.
 
+        1. Remember which stop is to end. Nothing was awaited yet, so it is the one that stands when this is asked.
+        2. Leaves that are owed come first: nothing is started whose stop is not on record.
+        3. If another stop has come meanwhile, that one was not meant.
+        4. Write the leaf.
+        5. End the stop, if it still is that one.
+        6. Otherwise, or when the leaf may be durable or not, the log must end with a stop.
+
         Raises:
             ParameterError: no such use case (RW-114).
-            Refused: the ledger does not take the leaf; it stays off.
+            Refused: the ledger does not take the leaf, or it was stopped again meanwhile (409); it stays off.
         """
         self._require(use_case)
-        scope = "" if use_case == ALL else use_case
-        index = await note(by, scope, "switched on", {"reason": reason, "switch": use_case})
-        self._take({name: stop for name, stop in self._stops.items() if name != use_case})
-        self._write()
+        meant = self._stops.get(use_case)  # 1
+        durable = False
+        async with self._leaves:
+            await self._pay(note)  # 2
+            if not _same(self._stops.get(use_case), meant):  # 3
+                raise _stopped_again()
+            try:
+                scope = "" if use_case == ALL else use_case
+                index = await note(by, scope, "switched on", {"reason": reason, "switch": use_case})  # 4
+                durable = True
+            finally:
+                stands = self._stops.get(use_case)
+                ended = durable and _same(stands, meant)
+                if stands is not None and ended:  # 5
+                    self._drop(use_case)
+                elif stands is not None and stands.recorded:  # 6
+                    self._put(replace(stands, recorded=False))
+            if not ended:
+                raise _stopped_again()
         return index
 
     async def record(self, note: Note) -> None:
         """Append the leaves that are owed; what the ledger refuses stays owed."""
+        async with self._leaves:
+            try:
+                await self._pay(note)
+            except Refused as refused:
+                _log.warning("a stop is in force but not on record yet: %s", refused.what)
+
+    async def _pay(self, note: Note) -> None:
+        """Write what is owed. Only who holds the lock of the leaves may, so that no leaf is written twice.
+
+        Raises:
+            Refused: the ledger does not take one.
+        """
         for stop in [stop for stop in self.stops if not stop.recorded]:
             scope = "" if stop.use_case == ALL else stop.use_case
             facts: dict[str, str | int] = {"reason": stop.reason, "switch": stop.use_case, "stopped_at": stop.at}
-            try:
-                await note(stop.by, scope, "switched off", facts)
-            except Refused as refused:
-                _log.warning("the stop of %s is in force but not on record yet: %s", stop.use_case, refused.what)
-                return
+            await note(stop.by, scope, "switched off", facts)
             if self._stops.get(stop.use_case) == stop:
-                self._take({**self._stops, stop.use_case: replace(stop, recorded=True)})
-                self._write()
+                self._put(replace(stop, recorded=True))
 
     async def watch(self, note: Note | None) -> None:
         """Follow the file until cancelled; with ``note``, also pay what is owed."""
@@ -153,8 +201,25 @@ class Switches:
             known = ", ".join(sorted(self._use_cases))
             raise ParameterError(f"There is no use case {use_case!r}.", remedy=f"Known: {known}; {ALL} is all of them.")
 
+    def _put(self, stop: Stop) -> None:
+        before = self._off
+        self._take({**self._stops, stop.use_case: stop})
+        try:
+            self._write()
+        finally:
+            self._tell_since(before)
+
+    def _drop(self, use_case: str) -> None:
+        self._take({name: stop for name, stop in self._stops.items() if name != use_case})
+        self._write()
+
     def _take(self, stops: dict[str, Stop]) -> None:
         self._stops, self._off = stops, frozenset(stops)
+
+    def _tell_since(self, before: frozenset[str]) -> None:
+        if self._off - before:
+            for told in self._told:
+                told()
 
     def _write(self) -> None:
         """Replace the file whole, and make that last: a stop survives a power cut."""
@@ -173,6 +238,17 @@ class Switches:
             os.close(folder)
         found = self._path.stat()
         self._seen = (found.st_mtime_ns, found.st_size, found.st_ino)
+
+
+def _same(one: Stop | None, other: Stop | None) -> bool:
+    """Whether both are one act of stopping, on record or not."""
+    if one is None or other is None:
+        return one is other
+    return (one.by, one.at, one.reason) == (other.by, other.at, other.reason)
+
+
+def _stopped_again() -> Refused:
+    return Refused(Reason.SWITCHED_OFF, 409, "It was stopped again meanwhile, so it stays off.")
 
 
 def _read(path: Path) -> dict[str, Stop]:

@@ -9,6 +9,8 @@ Rules kept here:
 3. SIGHUP reads the configuration again. A bad one changes nothing but a line in the log; what belongs to the listener or
    to the ledger needs a restart, and is refused. Exchanges under way end with what they began with.
 4. Worker 0 also serves the admin address, so it is the one that writes switches.
+5. Callers never take the last descriptor: their connections are bounded so that administrators, upstreams and files
+   have theirs, and a flood of callers cannot keep anybody from the kill switch.
 """
 
 import argparse
@@ -19,6 +21,7 @@ import json
 import logging
 import math
 import os
+import resource
 import signal
 import socket
 import sys
@@ -52,6 +55,12 @@ from roadworthy.gateway.sealing import Sealer, load_key
 from roadworthy.gateway.switches import Switches
 
 KEEP_ALIVE_S = 75
+ADMIN_CONNECTIONS = 256
+_ADMIN_HEAD_S = 5.0
+BACKLOG = 1_024
+"""Connections that wait to be accepted; so many may have been accepted before the first of them is refused."""
+_FILE_DESCRIPTORS = 128
+"""For files, the ledger's socket, logs and what the libraries open."""
 _TICK_S = 0.5
 _PATIENCE_S = 5.0
 _GC_FIRST = 20_000
@@ -104,6 +113,7 @@ class Worker:
         self._path, self._index, self._listener, self._admin_listener = path, index, listener, admin_listener
         self._config, self._config_digest = read_pinned(path, load_config)
         config = self._config
+        self._connections = most_connections(raise_descriptor_limit(), _upstream_connections(config))
         self._files = files = NodeFiles(config.ledger.folder)
         self._pages = Pages(files.metrics, config.workers)
         self._meter = Meter(self._pages, index)
@@ -123,7 +133,8 @@ class Worker:
         self._application = Application(
             self._generation.stages, recorder=recorder, ledger=self._ledger, node=config.node
         )
-        self._node_log = NodeLog(node=config.node, epoch=epoch, ledger=self._ledger)
+        self._switches.tell(self._application.cut_off)
+        self._node_log = NodeLog(node=config.node, epoch=epoch, ledger=self._ledger, pseudonym=recorder.pseudonym)
         self._health = Health(
             ledger_up=lambda: self._ledger.up,
             certificates=self._certificates,
@@ -186,7 +197,7 @@ class Worker:
                     folder=self._files.published,
                     identify=self,
                 ),
-                http=hardened(WireLimits(connections=256), self._meter),
+                http=hardened(WireLimits(connections=ADMIN_CONNECTIONS, head_s=_ADMIN_HEAD_S), self._meter),
                 lifespan="off",
                 ws="none",
                 interface="asgi3",
@@ -206,7 +217,8 @@ class Worker:
     def _server_config(self, config: GatewayConfig) -> uvicorn.Config:
         return uvicorn.Config(
             self._application,
-            http=hardened(WireLimits(), self._meter),
+            http=hardened(WireLimits(connections=self._connections), self._meter),
+            backlog=BACKLOG,
             lifespan="off",
             ws="none",
             interface="asgi3",
@@ -268,7 +280,7 @@ class Worker:
         with contextlib.suppress(Refused):
             # Without a ledger nothing is served anyway; the next worker's leaf names the policy.
             facts: dict[str, str | int] = {"policy": policy, "worker": self._index}
-            await self._node_log.note(config.node, "", "configuration reloaded", facts)
+            await self._node_log.note("", "", "configuration reloaded", facts)
 
     def _reload_tls(self, config: GatewayConfig) -> None:
         """New connections get the certificate that the files hold now."""
@@ -324,6 +336,30 @@ class Worker:
         if not os.read(sys.stdin.fileno(), 4096):
             asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
             self._stop.set()
+
+
+def raise_descriptor_limit() -> int:
+    """Allow this process as many descriptors as it may allow itself; how many that are."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard
+
+
+def most_connections(descriptors: int, upstream_connections: int) -> int:
+    """Connections of callers at the same time: what is left when all others have their descriptors.
+
+    Where that is less than a quarter, it is a quarter: upstreams are then what runs short first.
+
+    Args:
+        descriptors: that the process may have.
+        upstream_connections: that the pools may hold.
+    """
+    reserve = upstream_connections + ADMIN_CONNECTIONS + BACKLOG + _FILE_DESCRIPTORS
+    return min(WireLimits().connections, max(descriptors - reserve, descriptors // 4))
+
+
+def _upstream_connections(config: GatewayConfig) -> int:
+    return sum(each.most_connections for use_case in config.use_cases.values() for each in use_case.upstreams.values())
 
 
 async def _first(tasks: "list[asyncio.Task[Any]]") -> None:

@@ -63,6 +63,7 @@ class Target:
         p99_ms: latency objective at the 99th percentile, in milliseconds; None when none was declared.
         error_share: largest share of failed requests, in [0, 1].
         arrivals: CSV file with recorded arrivals, relative to ``CheckContext.root``; None when none was declared.
+        headers_file: JSON file with headers of every request, relative as above; their values never stand in evidence.
     """
 
     protocol: str
@@ -71,6 +72,7 @@ class Target:
     p99_ms: float | None
     error_share: float
     arrivals: Path | None = None
+    headers_file: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,8 @@ MAX_ENTRY_BYTES = 0xFFFF
 """The largest entry that a bundle can frame: its length is a 16-bit number."""
 
 _REMEDY = "Take the tile again from the ledger that signed the checkpoint."
-_PATH = re.compile(r"tile/(entries|0|[1-9]\d?)/((?:x\d{3}/)*\d{3})(?:\.p/([1-9]\d{0,2}))?")
+# 21 digits hold every index below 2**64; a text of thousands of digits is no number that Python would read.
+_PATH = re.compile(r"tile/(entries|0|[1-9]\d?)/((?:x\d{3}/){0,6}\d{3})(?:\.p/([1-9]\d{0,2}))?")
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,7 +81,7 @@ def profile(
     ]
     # 5
     if gate_id not in gates:
-        remedy = nearest(gate_id, [*gates]) if gates else "Name a pack that defines one, for example enterprise@1."
+        remedy = nearest(gate_id, [*gates]) if gates else "Name a pack that defines one, for example enterprise@2."
         raise PackError(f"No pack defines the gate {gate_id!r}.", remedy=remedy, where="packs")
     return Profile(
         use_case_id=use_case_id,

@@ -7,23 +7,31 @@ Rules kept here:
 1. The deadline is for the whole exchange. A target that sends one byte a second is as hung as one that sends none.
 2. Every exchange has its own connection: a probe must not inherit the state that an earlier one left behind.
 3. Redirects are not followed and proxies of the environment are not used: the answer is that of the named target.
+4. The values of headers that a caller adds are in no message of ours: they may be credentials.
 """
 
 import http.client
 import io
 import json
+import re
 import socket
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any, cast
 from urllib.parse import urlsplit
 
 from roadworthy.base.clock import monotonic_s
-from roadworthy.base.errors import InputError, TargetAnswer, TargetUnreachable
+from roadworthy.base.errors import InputError, ManifestError, MissingFile, TargetAnswer, TargetUnreachable
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 _CHUNK_BYTES = 1 << 16
 _SHOWN_CHARACTERS = 80
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+# What frames a request is ours; another value of it would change where the request ends.
+_OWN_FIELDS = frozenset({"host", "content-type", "content-length", "transfer-encoding", "connection"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,14 +66,15 @@ class Endpoint:
 
     Args:
         url: ``http://host:port/prefix`` or ``https://...``, without credentials, query or fragment.
+        headers: of every request; from ``read_headers``.
 
     Raises:
         InputError: the URL cannot be used (RW-100).
     """
 
-    __slots__ = ("_host", "_port", "_prefix", "_secure", "url")
+    __slots__ = ("_headers", "_host", "_port", "_prefix", "_secure", "url")
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, headers: Mapping[str, str] = NO_HEADERS) -> None:
         try:
             parts = urlsplit(url)
             host, port = parts.hostname, parts.port
@@ -74,6 +83,7 @@ class Endpoint:
         if parts.scheme not in ("http", "https") or not host or parts.query or parts.fragment or parts.username:
             raise _bad_url(url)
         self.url = url.rstrip("/")
+        self._headers = headers
         self._host = host
         self._port = port
         self._secure = parts.scheme == "https"
@@ -97,8 +107,8 @@ class Endpoint:
             connection.connect()
             connected = connection.sock
             connection.sock = cast("socket.socket", _DeadlineSocket(connected, from_s + timeout_s))
-            headers = {} if content is None else {"Content-Type": content_type}
-            connection.request(method, self._prefix + path, body=content, headers=headers)
+            own = {} if content is None else {"Content-Type": content_type}
+            connection.request(method, self._prefix + path, body=content, headers={**self._headers, **own})
             response = connection.getresponse()
             body = _read_all(response, where)
         except TimeoutError as error:
@@ -145,6 +155,30 @@ class Endpoint:
             )
         parsed = parse_json(answer, where)
         return Response(status=answer.status, headers=answer.headers, body=parsed, elapsed_s=answer.elapsed_s)
+
+
+def read_headers(path: Path) -> dict[str, str]:
+    """Headers that every request needs, such as a credential, from a JSON object of names and values.
+
+    Raises:
+        MissingFile: there is no such file (RW-102).
+        ManifestError: not such an object, or a header that cannot be sent (RW-101); the values are not told.
+    """
+    remedy = 'Write {"authorization": "Bearer ..."}, in printable ASCII.'
+    try:
+        found = json.loads(path.read_bytes())
+    except OSError as error:
+        raise MissingFile(f"{path.name} cannot be read.", remedy=remedy, where=str(path)) from error
+    except ValueError:
+        # Without the cause: a parser's message shows pieces of what it read.
+        raise ManifestError(f"{path.name} is not JSON.", remedy=remedy, where=str(path)) from None
+    if not isinstance(found, dict):
+        raise ManifestError(f"{path.name} holds no object.", remedy=remedy, where=str(path))
+    for name, value in found.items():
+        plain = isinstance(value, str) and value.isascii() and value.isprintable()
+        if not plain or not _TOKEN.fullmatch(name) or name.lower() in _OWN_FIELDS:
+            raise ManifestError(f"The header {name!r} cannot be sent.", remedy=remedy, where=str(path))
+    return {name: str(value) for name, value in found.items()}
 
 
 def timed_out(error: TargetUnreachable) -> bool:

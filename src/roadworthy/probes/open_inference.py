@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from roadworthy.base.errors import InputError, ParameterError, TargetAnswer
-from roadworthy.probes.http import Answer, Endpoint, encode_json, parse_json
+from roadworthy.probes.http import NO_HEADERS, Answer, Endpoint, encode_json, parse_json
 
 Value = float | int | bool | str | None
 Row = Mapping[str, Value]
@@ -28,6 +28,8 @@ _FLOATS = frozenset({"FP16", "FP32", "FP64", "BF16"})
 DATATYPES = frozenset({"BOOL", "BYTES", *_FLOATS, *_INTEGERS})
 _REMEDY = "Make the target follow the Open Inference Protocol, version 2."
 _CLASSES = 2
+RUNG_HEADER = "x-roadworthy-rung"
+"""By it a gateway says that a fallback answered in the model's place."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,18 +79,19 @@ class OpenInference:
     Args:
         model_url: for example ``http://127.0.0.1:8080/v2/models/heart``, with ``/versions/<v>`` where one is meant.
         timeout_s: deadline of each exchange.
+        headers: of every request; see ``http.read_headers``.
 
     Raises:
         InputError: the URL does not lead to a model of the protocol (RW-100).
     """
 
-    def __init__(self, model_url: str, *, timeout_s: float = 10.0) -> None:
+    def __init__(self, model_url: str, *, timeout_s: float = 10.0, headers: Mapping[str, str] = NO_HEADERS) -> None:
         root, found, model = model_url.rstrip("/").partition("/v2/models/")
         if not found or not model:
             raise InputError(
                 "The URL names no model.", remedy="Write http://host:port/v2/models/<name>.", where=model_url
             )
-        self.endpoint = Endpoint(root)
+        self.endpoint = Endpoint(root, headers)
         self.model_path = urlsplit(model_url.rstrip("/")).path.removeprefix(urlsplit(root).path)
         self.timeout_s = timeout_s
         self.infer_url = model_url.rstrip("/") + "/infer"
@@ -138,7 +141,7 @@ class OpenInference:
         Raises:
             InputError: a value has no JSON form (RW-100).
             TargetUnreachable: no answer (RW-401).
-            TargetAnswer: another status than 200, or not an answer of the protocol (RW-402).
+            TargetAnswer: another status than 200, not an answer of the protocol, or one of a fallback (RW-402).
         """
         return read_inference(self._post_ok(infer_body(inputs, request_id=request_id)), self.infer_url)
 
@@ -168,6 +171,13 @@ class OpenInference:
             raise TargetAnswer(
                 f"Status {answer.status} to an inference: {shown}",
                 remedy="Look into the target's log.",
+                where=self.infer_url,
+            )
+        # A fallback's scores are no evidence about the model.
+        if rung := answer.headers.get(RUNG_HEADER):
+            raise TargetAnswer(
+                f"The fallback {rung[:80]!r} answered in the model's place.",
+                remedy="Start the model; its gateway's record says why it was not asked, or did not answer.",
                 where=self.infer_url,
             )
         return answer

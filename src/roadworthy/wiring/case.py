@@ -144,10 +144,13 @@ def release_of(manifest: Manifest, root: Path, level: ServiceLevel | None) -> Re
 
 
 def _declared_target(manifest: Manifest, root: Path) -> dict[str, Any] | None:
-    """What is declared of the endpoint; recorded arrivals by their content, and not at all where there are none."""
+    """What is declared of the endpoint; recorded arrivals by their content, and not at all where there are none.
+
+    Headers are left out: another credential is not another release.
+    """
     if manifest.target is None:
         return None
-    declared = manifest.target.model_dump(exclude={"arrivals"})
+    declared = manifest.target.model_dump(exclude={"arrivals", "headers_file"})
     if manifest.target.arrivals is not None:
         declared["arrivals"] = digest_file(existing(root, manifest.target.arrivals, "target.arrivals"))
     return declared
@@ -245,6 +248,7 @@ def target_of(manifest: Manifest, level: ServiceLevel | None) -> Target | None:
         p99_ms=level.p99_ms if level else None,
         error_share=level.error_share if level else 0.01,
         arrivals=Path(block.arrivals) if block.arrivals else None,
+        headers_file=Path(block.headers_file) if block.headers_file else None,
     )
 
 

@@ -112,6 +112,10 @@ class TargetBlock(_Block):
     arrivals: str | None = Field(
         default=None, description="CSV of recorded arrivals: a column TIMESTAMP, or one column only."
     )
+    headers_file: str | None = Field(
+        default=None,
+        description="JSON file with headers of every request, such as a credential; it is no part of the release.",
+    )
 
 
 class GatewayBlock(_Block):

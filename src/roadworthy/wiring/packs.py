@@ -24,7 +24,7 @@ def _find_pack(name: str, root: Path) -> Pack:
     pack_id, _, version = name.partition("@")
     if not version.isdigit():
         raise PackError(
-            f"{name!r} names no version.", remedy="Write id@version, for example enterprise@1.", where="packs"
+            f"{name!r} names no version.", remedy="Write id@version, for example enterprise@2.", where="packs"
         )
     return builtin(pack_id, int(version))
 

@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -12,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from roadworthy.base.errors import EmptyData, ManifestError
+from roadworthy.base.errors import EmptyData, ManifestError, MissingFile
 from roadworthy.checks.performance.production import Params, ProductionCheck, Subject
 from roadworthy.checks.scoring import (
     Declined,
@@ -24,11 +25,15 @@ from roadworthy.checks.scoring import (
     required_source,
     required_target,
     score,
+    target_headers,
+    target_model,
 )
 from roadworthy.kit.check import Run
 from roadworthy.kit.context import CheckContext, DataSource, Quality, Target
 from roadworthy.measure.delta import Sample
 from roadworthy.measure.probing.inputs import make_inputs
+from roadworthy.probes.answering import answering
+from roadworthy.probes.http_server import Asked
 
 AT = datetime(2026, 11, 21, tzinfo=UTC)
 QUALITY = Quality(metric="auc", bound=0.8, threshold=0.5, margin_from_pilot=0.05)
@@ -108,6 +113,28 @@ def source(folder: Path, rows: list[tuple[float, int | None, str]]) -> DataSourc
         key=None,
         known_at={},
     )
+
+
+def test_every_question_carries_the_declared_headers(tmp_path: Path) -> None:
+    """The file's name is in the context, its content is not; none declared is none sent, and one that is absent is named."""
+    seen: list[str | None] = []
+
+    def respond(asked: Asked) -> tuple[int, bytes]:
+        seen.append(asked.headers.get("authorization"))
+        return 200, b"{}"
+
+    with answering(respond) as url:
+        bare = context(tmp_path, f"{url}/v2/models/m")
+        assert bare.target is not None
+        guarded = replace(bare, target=replace(bare.target, headers_file=Path("key.json")))
+        with pytest.raises(MissingFile):
+            target_model(guarded)
+        (tmp_path / "key.json").write_text('{"authorization": "Bearer rw_x_secret"}')
+        assert target_model(bare).live()
+        assert target_model(guarded).live()
+    assert seen == [None, "Bearer rw_x_secret"]
+    assert target_headers(guarded) == {"authorization": "Bearer rw_x_secret"}
+    assert "secret" not in repr(guarded)
 
 
 @pytest.mark.parametrize(("declined_as", "expected"), [(Declined.WORST, [0.0, 1.0]), (Declined.BEST, [1.0, 0.0])])

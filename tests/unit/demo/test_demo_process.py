@@ -1,17 +1,22 @@
 import http.client
+import socket
 import subprocess
 import sys
 import time
 
 import numpy as np
 import pytest
-from demo_specimens import written
+from demo_specimens import AT, SEED, written
 
 from roadworthy.base.errors import TargetUnreachable
 from roadworthy.demo import process
 from roadworthy.demo.cohorts import FEATURES
-from roadworthy.demo.materials import ServerProcess, free_port, harden_server
+from roadworthy.demo.documents import GatewayPorts
+from roadworthy.demo.gateway import write_gateway
+from roadworthy.demo.gateway_places import short_socket
+from roadworthy.demo.materials import ServerProcess, free_port, harden_server, write_demo
 from roadworthy.demo.model import load
+from roadworthy.demo.process import GatewayProcess
 from roadworthy.measure.table import open_table
 from roadworthy.probes.open_inference import OpenInference
 
@@ -25,6 +30,11 @@ def reachable(port):
     finally:
         connection.close()
     return True
+
+
+def accepts(path):
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(str(path)) == 0
 
 
 def test_the_server_scores_as_the_model_does_and_is_gone_afterwards(tmp_path):
@@ -48,6 +58,18 @@ def test_the_server_scores_as_the_model_does_and_is_gone_afterwards(tmp_path):
         assert model.post(b"{").status == 400
     assert not reachable(port)
     server.stop()
+
+
+def test_a_killed_server_is_gone_at_once_and_can_be_started_again(tmp_path):
+    """As after a fault: killed by its id, reachable no more; killing nobody is no error."""
+    written(tmp_path)
+    port = free_port()
+    with ServerProcess(tmp_path, port) as server:
+        assert server.kill()
+        assert not reachable(port)
+        assert server.kill() is None
+        server.start()
+        assert reachable(port)
 
 
 def test_a_server_that_cannot_start_says_why(tmp_path):
@@ -76,13 +98,13 @@ def test_a_port_that_somebody_else_serves_is_refused(tmp_path):
     assert not reachable(port)
 
 
-def test_a_deaf_server_is_stopped_by_force(monkeypatch):
+def test_a_deaf_server_is_stopped_by_force(tmp_path, monkeypatch):
     """A process that ignores the polite signal is killed."""
     code = "import signal, sys; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('.', flush=True); sys.stdin.read()"
     child = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     child.stdout.readline()
     monkeypatch.setattr(process, "_STOP_S", 0.2)
-    server = ServerProcess(None, 0)
+    server = ServerProcess(tmp_path, 0)
     server._process = child
     server.stop()
     child.stdout.close()
@@ -106,3 +128,33 @@ def test_the_server_does_not_outlive_its_parent(tmp_path):
     while reachable(port) and time.monotonic() < deadline_s:
         time.sleep(0.05)
     assert not reachable(port)
+
+
+def test_a_gateway_does_not_outlive_its_parent(tmp_path):
+    """Killed without a chance to clean up, the parent takes gateway, worker and ledger along."""
+    ports = GatewayPorts(listen=free_port(), admin=free_port())
+    write_demo(tmp_path, at=AT, seed=SEED, port=free_port(), gateway=ports)
+    gateway = write_gateway(tmp_path, model_port=free_port(), listen=ports.listen, admin=ports.admin)
+    code = (
+        "import time; from pathlib import Path; from roadworthy.demo.process import GatewayProcess\n"
+        f"GatewayProcess(Path({str(gateway.config)!r}), {ports.admin}).__enter__(); print('.', flush=True); time.sleep(60)"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+    assert parent.stdout.readline() == b".\n"
+    place = gateway.folder / short_socket(gateway.log.parent)
+    assert accepts(place)
+    parent.kill()
+    parent.communicate()
+    deadline_s = time.monotonic() + 20
+    while (reachable(ports.admin) or accepts(place)) and time.monotonic() < deadline_s:
+        time.sleep(0.05)
+    assert not reachable(ports.admin)
+    assert not accepts(place)
+
+
+def test_a_gateway_that_cannot_start_says_why(tmp_path):
+    """RW-401 with what the gateway said of its file."""
+    config = tmp_path / "gateway.yaml"
+    config.write_text("gateway: 2\n")
+    with pytest.raises(TargetUnreachable, match=r"did not start: .*gateway init writes an example"):
+        GatewayProcess(config, free_port()).__enter__()

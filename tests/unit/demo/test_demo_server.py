@@ -208,3 +208,12 @@ def test_main_says_what_is_missing(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["server", "--folder", str(tmp_path), "--port", "7"])
     with pytest.raises(SystemExit, match="RW-102"):
         server.main()
+
+
+def test_the_deployed_release_is_told_as_it_was_written(tmp_path):
+    """At /release, byte for byte; a folder without release.json tells none."""
+    save(MODEL, tmp_path / "m.json")
+    (tmp_path / "serving.yaml").write_text('model: m.json\nvalidation: "on"\n')
+    assert answer(read_serving(tmp_path), "GET", "/release")[0] == 404
+    (tmp_path / "release.json").write_text('{"release": "sha256:12"}')
+    assert answer(read_serving(tmp_path), "GET", "/release") == (200, {"release": "sha256:12"})

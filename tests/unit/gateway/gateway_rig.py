@@ -87,9 +87,12 @@ class MemoryLedger:
 
 
 class FakeIdentify:
+    def __init__(self) -> None:
+        self.alice: Caller | None = ALICE
+
     async def caller(self, headers) -> Caller:
-        if (b"authorization", b"Bearer good") in headers:
-            return ALICE
+        if (b"authorization", b"Bearer good") in headers and self.alice is not None:
+            return self.alice
         if (b"authorization", b"Bearer bob") in headers:
             return Caller(
                 id="bob",
@@ -125,6 +128,9 @@ class FakeAdmit:
             raise self.refused
         return "certificate:c-1"
 
+    def data_scopes(self, admission) -> frozenset[str] | None:
+        return frozenset({"own"}) if admission == "certificate:c-1" else None
+
 
 class FakeInspect:
     def __init__(self, verdict: Verdict = Verdict.ADMIT, rules: tuple[str, ...] = ()) -> None:
@@ -135,7 +141,8 @@ class FakeInspect:
 
 
 class FakeCite:
-    def check(self, caller, body):
+    def check(self, caller, use_case, purpose, admitted_scopes, body):
+        assert (use_case, purpose, admitted_scopes) == ("triage", "care", frozenset({"own"}))
         if b"secret-7" in body:
             return body.replace(b"secret-7", b"redacted"), ("secret-7",)
         return body, ()
@@ -266,7 +273,7 @@ class Rig:
         self.events: list[str] = []
         self.ledger = MemoryLedger(self.events)
         self.answerer = FakeAnswerer(self.events)
-        self.admit, self.authorise = FakeAdmit(), FakeAuthorise()
+        self.identify, self.admit, self.authorise = FakeIdentify(), FakeAdmit(), FakeAuthorise()
         self.switches, self.meter, self.trace = FakeSwitches(), FakeMeter(), FakeTrace()
         self.gone = asyncio.Event()
         fields: dict[str, Any] = {
@@ -297,7 +304,7 @@ class Rig:
     def stages(self, *more: UseCaseStages) -> GatewayStages:
         served = [(self.use, self.routes), *((use, [OpenAiRoute(protocol="openai", models=[use.id])]) for use in more)]
         return GatewayStages(
-            identify=FakeIdentify(),
+            identify=self.identify,
             authorise=self.authorise,
             switches=self.switches,
             meter=self.meter,

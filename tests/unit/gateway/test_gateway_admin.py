@@ -9,7 +9,8 @@ import pytest
 
 from roadworthy.base.errors import ParameterError
 from roadworthy.domain.exchange import Caller
-from roadworthy.gateway.admin import MOST_BODY_BYTES, Admin
+from roadworthy.gateway import admin as module
+from roadworthy.gateway.admin import MOST_ANSWER_BYTES, MOST_BODY_BYTES, MOST_SHOWN_BYTES, Admin
 from roadworthy.gateway.exchange import Reason, Refused
 from roadworthy.gateway.health import Health
 from roadworthy.gateway.human_queue import HumanQueue
@@ -75,6 +76,7 @@ class Rig:
         )
         self.switches = Switches(folder / "switches.json", frozenset({"heart"}))
         self.queue = HumanQueue("desk", clock=lambda: AT)
+        self.received, self.slow_s, self.gone = 0, 0.0, False
         self.log = folder / "log"
         self.log.mkdir()
         self.admin = Admin(
@@ -82,7 +84,9 @@ class Rig:
             meter=Meter(self.pages, 0),
             switches=self.switches,
             queues={"desk": self.queue},
-            node_log=NodeLog(node="node-1", epoch=7, ledger=self.ledger, clock=lambda: AT),
+            node_log=NodeLog(
+                node="node-1", epoch=7, ledger=self.ledger, pseudonym=lambda person: f"~{person}", clock=lambda: AT
+            ),
             ask=self.ledger.ask,
             folder=self.log,
             identify=Keys(),
@@ -92,11 +96,18 @@ class Rig:
         """Status, body and headers of one request."""
         data = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
         headers = [(b"x-api-key", roles.encode())] if roles else []
-        scope = {"type": "http", "method": method, "path": path, "headers": headers}
+        if data:
+            headers.append((b"content-length", str(len(data)).encode()))
+        path, _, query = path.partition("?")
+        scope = {"type": "http", "method": method, "path": path, "headers": headers, "query_string": query.encode()}
         pieces = [data[:3], data[3:]]
         sent = []
 
         async def receive():
+            self.received += 1
+            await asyncio.sleep(self.slow_s)
+            if self.gone:
+                return {"type": "http.disconnect"}
             piece = pieces.pop(0)
             return {"type": "http.request", "body": piece, "more_body": bool(pieces)}
 
@@ -160,7 +171,8 @@ def test_the_published_log_is_served_as_it_lies(rig: Rig) -> None:
 @pytest.mark.parametrize(
     "path",
     ["/log/", "/log/../keys/log.key", "/log/tile/../../x", "/log/segments/0.seg", "/log/tile/0/000", "/log/checkpoint",
-     "/log//etc/passwd", "/log/tile/0/000.p/7", "/log/checkpoint.cosigned", "/nowhere", "/proof/x", "/proof/", "/"],
+     "/log//etc/passwd", "/log/tile/0/000.p/7", "/log/checkpoint.cosigned", "/nowhere", "/proof/x", "/proof/", "/",
+     "/proof/" + "9" * 5_000, "/proof/9223372036854775808", f"/proof/{2**70}", "/log/tile/0/x100/" + "x000/" * 1_500 + "000"],
 )  # fmt: skip
 def test_nothing_else_is_read_from_the_disk(rig: Rig, path: str) -> None:
     """Also what a log could have and this one has not."""
@@ -189,8 +201,8 @@ def test_a_stop_and_a_start_are_leaves(rig: Rig) -> None:
     rig.switches.refuse_if_off("heart")
     leaves = [parse_leaf(leaf) for leaf in rig.ledger.leaves]
     assert [(leaf.base.kind, leaf.base.actor, leaf.base.subject) for leaf in leaves] == [
-        ("gateway.node", "ada", "switched off"),
-        ("gateway.node", "ada", "switched on"),
+        ("gateway.node", "~ada", "switched off"),
+        ("gateway.node", "~ada", "switched on"),
     ]
     assert leaves[0].facts["node"] == "node-1"
 
@@ -225,7 +237,7 @@ def test_a_person_answers_after_it_is_on_record(rig: Rig) -> None:
 def test_an_erasure_is_asked_of_the_ledger(rig: Rig) -> None:
     """Which says so in a leaf of its own first."""
     assert rig.call("POST", "/erase", {"index": 5, "reason": "asked by the person"}, roles="erase")[0] == 200
-    assert rig.ledger.asked == [{"what": "erase", "index": 5, "reason": "asked by the person", "actor": "ada"}]
+    assert rig.ledger.asked == [{"what": "erase", "index": 5, "reason": "asked by the person", "actor": "~ada"}]
 
 
 @pytest.mark.parametrize(
@@ -254,10 +266,15 @@ def test_writing_needs_a_key_with_the_role(rig: Rig, path: str, method: str, rol
         ("/switch", {"use_case": "hart", "on": False, "reason": "x"}, 422),
         ("/erase", {"index": True, "reason": "x"}, 422),
         ("/erase", {"index": "1", "reason": "x"}, 422),
+        ("/erase", {"index": -1, "reason": "x"}, 422),
+        ("/erase", {"index": 2**63, "reason": "x"}, 422),
+        ("/reviews/x", b'{"reason": "x", "answer": ' + b"[" * 300 + b"]" * 300 + b"}", 422),
         ("/reviews/x", {"answer": "text", "reason": "x"}, 422),
         ("/reviews/x", {"answer": {}, "reason": "x"}, 404),
         ("/elsewhere", {}, 404),
         ("/switch", b" " * (MOST_BODY_BYTES + 1), 413),
+        ("/reviews/x", b" " * (MOST_ANSWER_BYTES + 1), 413),
+        ("/reviews/x", b" " * (MOST_BODY_BYTES + 1), 422),
     ],
 )
 def test_what_is_not_understood_changes_nothing(rig: Rig, path: str, body: object, status: int) -> None:
@@ -272,3 +289,83 @@ def test_other_protocols_and_methods_get_nothing(rig: Rig) -> None:
     """A lifespan is none of its business, DELETE is no route."""
     assert rig.call("DELETE", "/switch")[0] == 404
     asyncio.run(rig.admin({"type": "lifespan"}, None, None))
+
+
+@pytest.mark.parametrize("path", ["/switch", "/erase", "/reviews/x", "/elsewhere"])
+def test_nobody_unknown_makes_it_wait_for_a_body(rig: Rig, path: str) -> None:
+    """Not a byte is read; what was sent ends the connection."""
+    status, _, headers = rig.call("POST", path, {"reason": "x"})
+    assert status == (404 if path == "/elsewhere" else 401)
+    assert headers[b"connection"] == b"close"
+    assert (b"www-authenticate" in headers) == (status == 401)
+    assert rig.received == 0
+    assert rig.call("POST", path, {"reason": "x"}, roles="other")[0] == (404 if path == "/elsewhere" else 403)
+    assert rig.received == 0
+
+
+def test_a_body_that_was_read_keeps_the_connection(rig: Rig) -> None:
+    """Also when it says nonsense."""
+    status, _, headers = rig.call("POST", "/switch", b"{", roles="switch")
+    assert status == 422
+    assert b"connection" not in headers
+
+
+def test_a_body_has_a_deadline(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For the whole of it, however steadily it drips."""
+    monkeypatch.setattr(module, "BODY_S", 0.05)
+    rig.slow_s = 0.04
+    stop = {"use_case": "heart", "on": False, "reason": "harm"}
+    status, _, headers = rig.call("POST", "/switch", stop, roles="switch")
+    assert (status, headers[b"connection"]) == (408, b"close")
+    assert rig.switches.stops == ()
+
+
+def test_who_stopped_something_is_told_to_administrators_only(rig: Rig) -> None:
+    """Any admin key will do; the leaf has a pseudonym."""
+    rig.call("POST", "/switch", {"use_case": "heart", "on": False, "reason": "harm"}, roles="switch")
+    assert json.loads(rig.call("GET", "/switch", roles="review")[1])["off"][0]["by"] == "ada"
+    shown = json.loads(rig.call("GET", "/switch")[1])["off"][0]
+    assert "by" not in shown
+    assert (shown["use_case"], shown["reason"]) == ("heart", "harm")
+    assert b'"ada"' not in rig.ledger.leaves[0]
+
+
+def test_questions_come_in_pages(rig: Rig) -> None:
+    """A page goes on after the last question of the one before, also when that is decided meanwhile."""
+    ids = sorted(rig.queue.put("heart", b"%d" % n).id for n in range(5))
+    pages, after = [], ""
+    for _ in range(3):
+        page = json.loads(rig.call("GET", f"/reviews?limit=2{after}", roles="review")[1])
+        pages.append([each["id"] for each in page["reviews"]])
+        after = f"&after={page['next']}"
+        if page["next"]:
+            rig.queue.decide(page["next"], "ada", b"{}")
+    assert pages == [ids[:2], ids[2:4], ids[4:]]
+    assert page["next"] is None
+
+
+@pytest.mark.parametrize("query", ["limit=0", "limit=101", "limit=x", "limit=" + "9" * 5_000, "after=nobody"])
+def test_a_page_that_cannot_be_is_refused(rig: Rig, query: str) -> None:
+    """With what could be."""
+    assert rig.call("GET", f"/reviews?{query}", roles="review")[0] == 422
+
+
+def test_a_long_question_is_shown_whole_by_itself(rig: Rig) -> None:
+    """A page has only the beginning of each."""
+    body = b"a" * (MOST_SHOWN_BYTES + 5)
+    item = rig.queue.put("heart", body)
+    shown = json.loads(rig.call("GET", "/reviews", roles="review")[1])["reviews"][0]
+    assert (len(shown["body"]), shown["body_bytes"]) == (MOST_SHOWN_BYTES, len(body))
+    whole = json.loads(rig.call("GET", f"/reviews/{item.id}", roles="review")[1])
+    assert whole["body"] == body.decode()
+    assert rig.call("GET", f"/reviews/{item.id}")[0] == 401
+    rig.queue.decide(item.id, "ada", b"{}")
+    assert rig.call("GET", f"/reviews/{item.id}", roles="review")[0] == 404
+
+
+def test_a_caller_who_goes_changes_nothing(rig: Rig) -> None:
+    """Half a body is none."""
+    rig.gone = True
+    stop = {"use_case": "heart", "on": False, "reason": "harm"}
+    assert rig.call("POST", "/switch", stop, roles="switch")[0] == 400
+    assert rig.switches.stops == ()

@@ -6,14 +6,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from roadworthy.base.errors import ManifestError, SignatureBroken
+from roadworthy.base.errors import ManifestError, MissingFile, SignatureBroken
 from roadworthy.domain.certificate import Caps, Certificate, Revocation
 from roadworthy.domain.exchange import Caller
 from roadworthy.domain.risk import Tier
 from roadworthy.gates.certificate import certificate_statement, revocation_statement
 from roadworthy.gateway import admission as admission_module
 from roadworthy.gateway.admission import Admit, require_admission, wave_bucket
-from roadworthy.gateway.certificate_file import MOST_BYTES
+from roadworthy.gateway.certificate_file import MOST_BYTES, Past
 from roadworthy.gateway.config import Admission, OpenInferenceRoute, Upstream, UseCase
 from roadworthy.gateway.exchange import Reason, Refused
 from roadworthy.ledger.dsse import sign
@@ -64,7 +64,7 @@ def caller(name="a", cohort="ward-3"):
 class Rig:
     """A stage over files in a folder, asked at growing instants."""
 
-    def __init__(self, folder, *, revocations=True, release=RELEASE, **options):
+    def __init__(self, folder, *, revocations=True, release=RELEASE, tier=Tier.R3, **options):
         self.certificate, self.revocations = folder / "certificate.json", folder / "revocations.jsonl"
         if revocations:
             self.revocations.write_bytes(b"")
@@ -74,7 +74,7 @@ class Rig:
             revocations=self.revocations if revocations else None,
             pilot_cohorts=["pilot"],
         )
-        self.stage = Admit("heart", self.admission, release=release, **options)
+        self.stage = Admit("heart", tier, self.admission, release=release, **options)
         self.now_s = NOW
 
     def write(self, certificate=CERTIFICATE, keys=(KEY,)):
@@ -165,6 +165,15 @@ def test_another_use_case_is_refused(tmp_path):
     fail_closed(Rig(tmp_path).write(replace(CERTIFICATE, use_case_id="lung")), "other_use_case")
 
 
+def test_a_lower_tier_is_refused(tmp_path):
+    """What passed the gates of R2 may not do the work of R3; what is forbidden may do none; a higher one may."""
+    fail_closed(Rig(tmp_path).write(replace(CERTIFICATE, tier=Tier.R2)), "other_tier")
+    fail_closed(Rig(tmp_path).write(replace(CERTIFICATE, tier=Tier.R0)), "other_tier")
+    fail_closed(Rig(tmp_path, tier=Tier.R4).write(), "other_tier")
+    assert Rig(tmp_path).write(replace(CERTIFICATE, tier=Tier.R4)).ask() == "certificate:cert-1"
+    assert Rig(tmp_path, tier=Tier.R2).write().ask() == "certificate:cert-1"
+
+
 def test_another_release_is_refused(tmp_path):
     """Also while nobody knows which one runs; what the system tells later counts."""
     fail_closed(Rig(tmp_path).write(replace(CERTIFICATE, release_digest=OTHER)), "other_release")
@@ -207,6 +216,57 @@ def test_a_revocation_ends_it_at_once_and_for_good(rig):
     rig.revocations.write_bytes(b"")
     fail_closed(rig, "revoked")
     assert rig.write(replace(CERTIFICATE, id="cert-2")).ask() == "certificate:cert-2"
+
+
+def test_what_ended_stays_ended_after_a_reload(tmp_path):
+    """A new stage of the same use case knows it from the node's file; that of another one does not."""
+    kept = tmp_path / "ended.jsonl"
+    first = Rig(tmp_path, past=Past("heart", kept)).write()
+    first.revocations.write_bytes(revoked())
+    assert first.ask() is Reason.NOT_ADMITTED
+    first.revocations.write_bytes(b"")
+    fail_closed(Rig(tmp_path, past=Past("heart", kept)), "revoked")
+    assert Rig(tmp_path, past=Past("lung", kept)).ask() == "certificate:cert-1"
+    second = Rig(tmp_path, past=Past("heart", kept)).write(replace(CERTIFICATE, id="cert-2"))
+    second.now_s = UNTIL.timestamp()
+    assert second.ask() is Reason.NOT_ADMITTED
+    fail_closed(Rig(tmp_path, past=Past("heart", kept)), "expired")
+    assert len([line for line in kept.read_bytes().splitlines() if line]) == 2
+    assert kept.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_line_that_a_crash_cut_loses_no_other(tmp_path):
+    """Neither those before it nor those after it; what is known is not written again."""
+    kept = tmp_path / "ended.jsonl"
+    kept.write_bytes(b'5\n{"use_case":"heart","what":"x","id":"a"}\n{"use_case":"heart","what":"revo')
+    Past("heart", kept).revoke(["cert-1", "cert-0"])
+    Past("heart", kept).revoke(["cert-1"])
+    found = Past("heart", kept)
+    assert (found.revoked, found.ended) == ({"cert-0", "cert-1"}, set())
+    assert kept.read_bytes().count(b"cert-1") == 1
+
+
+def test_an_end_that_cannot_be_kept_still_holds(tmp_path, caplog):
+    """For this process; it is written with the next one. A file that cannot be read ends the start."""
+    kept = tmp_path / "state" / "ended.jsonl"
+    past = Past("heart", kept)
+    past.end("cert-1")
+    assert past.ended == {"cert-1"} and "cannot be kept" in caplog.text
+    kept.parent.mkdir()
+    past.end("cert-2")
+    assert Past("heart", kept).ended == {"cert-1", "cert-2"}
+    with pytest.raises(MissingFile):
+        Past("heart", kept.parent)
+
+
+def test_the_certificates_scopes_bound_what_may_be_cited(tmp_path):
+    """Of the certificate that admitted, also after the next one came; a pilot has no bound, an unknown word no reach."""
+    rig = Rig(tmp_path).write(replace(CERTIFICATE, caps=Caps(data_scopes=("cardiology",))))
+    first = rig.ask()
+    second = rig.write(replace(CERTIFICATE, id="cert-2")).ask()
+    assert rig.stage.data_scopes(first) == {"cardiology"}
+    assert [rig.stage.data_scopes(word) for word in (second, "pilot", "none")] == [None] * 3
+    assert rig.stage.data_scopes("certificate:cert-3") == frozenset()
 
 
 @pytest.mark.parametrize(
@@ -312,12 +372,12 @@ def test_a_key_that_is_none_is_refused_at_once(tmp_path):
     """Before any traffic."""
     admission = Admission(certificate=tmp_path / "c", trusted_keys=["zz"])
     with pytest.raises(SignatureBroken):
-        Admit("heart", admission)
+        Admit("heart", Tier.R3, admission)
 
 
 def test_low_tiers_may_do_without():
     """From R3 on the configuration must name a certificate; without one everybody is admitted as ``none``."""
-    stage = Admit("heart", None, release=RELEASE)
+    stage = Admit("heart", Tier.R2, None, release=RELEASE)
     assert stage.check(caller(), "", NOW) == "none"
     assert stage.status(NOW)["state"] == "none"
 

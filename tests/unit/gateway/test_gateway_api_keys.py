@@ -32,7 +32,7 @@ def test_a_new_key_opens_with_its_line(tmp_path):
     keys = ApiKeys(key_file(tmp_path, line), 0.0)
     caller = keys.caller(text.encode(), 0.0)
     assert caller is not None
-    assert (caller.id, caller.credential, caller.cohort) == ("Dr. Ärztin 😀", "ward-3", "pilot")
+    assert (caller.id, caller.credential, caller.cohort) == ("key:Dr. Ärztin 😀", "ward-3", "pilot")
     assert (caller.roles, caller.scopes, caller.purposes) == (frozenset({"clinician"}), frozenset("a"), frozenset("p"))
     assert text.startswith("rw_ward-3_")
     assert text.rpartition("_")[2] not in line

@@ -1,10 +1,8 @@
 import asyncio
 import json
 
-import pytest
 from gateway_rig import Rig, until
 
-from roadworthy.base.errors import ParameterError
 from roadworthy.gateway import app as application
 
 
@@ -58,7 +56,7 @@ def test_a_worker_starts_without_its_ledger_and_says_so_later(monkeypatch):
 
 
 def test_a_replaced_configuration_serves_what_is_new():
-    """An exchange under way ends with the pipeline in which it began, and is counted with both."""
+    """What was permitted ends with the pipeline in which it began, and is counted with both."""
     rig = Rig()
 
     async def story():
@@ -84,16 +82,3 @@ def test_other_protocols_are_closed():
     run(rig.app({"type": "websocket"}, None, send))
     run(rig.app({"type": "other"}, None, send))
     assert sent == [{"type": "websocket.close", "code": 1008}]
-
-
-def test_a_note_is_a_leaf_with_its_index():
-    """The switch and the reload write theirs through the application."""
-    rig = Rig()
-
-    async def story():
-        index = await rig.app.note(actor="op", use_case="triage", subject="off", facts={"why": "drill"})
-        with pytest.raises(ParameterError):
-            await rig.app.note(actor="op", use_case="", subject="", facts={"kind": "forged"})
-        return index
-
-    assert run(story()) == 0 and rig.ledger.leaves[0]["why"] == "drill"

@@ -1,3 +1,4 @@
+import asyncio
 import json
 
 import pytest
@@ -68,3 +69,16 @@ def test_no_feedback_is_accepted_that_is_not_durable():
     rig = Rig()
     rig.ledger.fail_kinds.add("exchange.feedback")
     assert run_call(rig, "POST", "/feedback", body()).status == 503
+
+
+def test_who_judges_too_often_is_told():
+    """Each feedback is a leaf, so a caller may give so many a second; the refusals cost one more."""
+    rig = Rig()
+
+    async def story():
+        return [(await rig.call("POST", "/feedback", body())).status for _ in range(12)]
+
+    statuses = asyncio.run(story())
+    assert statuses[:5] == [201] * 5 and statuses[-1] == 429
+    kinds = [leaf["kind"] for leaf in rig.ledger.leaves]
+    assert kinds.count("exchange.feedback") == statuses.count(201) and kinds.count("exchange.outcome") <= 2

@@ -22,6 +22,28 @@ def test_a_full_queue_takes_nothing_and_drops_nothing():
     assert queue.find("review-0") is None
 
 
+def test_a_queue_is_full_of_bytes_too():
+    """Few long questions fill it like many short ones; a decision drops the question."""
+    queue = HumanQueue("nurses", most_waiting_bytes=10)
+    first = queue.put("triage", b"12345678")
+    assert queue.put("triage", b"123") is None
+    assert queue.put("triage", b"12") is not None
+    queue.decide(first.id, "person-7", b"{}")
+    assert (first.body, first.answer) == (b"", b"{}")
+    assert queue.put("triage", b"12345678") is not None
+    assert queue.put("triage", b"1") is None
+
+
+def test_answers_that_are_kept_are_bounded_in_bytes(monkeypatch):
+    """The newest stays, however long it is."""
+    monkeypatch.setattr(human_queue, "MOST_DECIDED_BYTES", 10)
+    queue = HumanQueue("nurses")
+    items = [queue.put("triage", b"1") for _ in range(4)]
+    for item, answer in zip(items, (b"12345", b"12345", b"1", b"123456789012"), strict=True):
+        queue.decide(item.id, "person-7", answer)
+    assert [queue.find(item.id) is not None for item in items] == [False, False, False, True]
+
+
 def test_a_question_is_decided_once():
     """The second decision, and one on what was never asked, are refused."""
     queue = HumanQueue("nurses")

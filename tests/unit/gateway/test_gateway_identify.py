@@ -54,7 +54,27 @@ def test_a_credential_stands_in_one_of_two_headers(keys):
     assert ask(stage, (b"host", b"x"), (b"authorization", b"Bearer " + good)).credential == "good"
     assert ask(stage, (b"authorization", b"bEARER   " + good)).credential == "good"
     assert ask(stage, (b"x-api-key", good)).credential == "good"
-    assert ask(stage, (b"authorization", b"Bearer " + token())).id == "alice"
+    assert ask(stage, (b"authorization", b"Bearer " + token())).id.endswith(":alice")
+
+
+def test_the_same_name_at_a_key_and_at_two_providers_is_three_callers(tmp_path):
+    """So waves, limits and kept answers never mix them."""
+    key, line = new_key("k", owner="alice", expires_at=END)
+    (tmp_path / "keys.yaml").write_text(f"api_keys: 1\nkeys:\n{line}\n")
+    stages = []
+    for issuer in (ISSUER, ISSUER + "/other"):
+        oidc = Oidc(issuer=issuer, audience="gateway")
+
+        async def look(url, issuer=issuer):
+            return {"issuer": issuer, "jwks_uri": issuer + "/keys"} if "openid" in url else await fetch(url)
+
+        jwks = Jwks(oidc, lambda: NOW, look)
+        stages.append(Identify(ApiKeys(tmp_path / "keys.yaml", NOW), Tokens(oidc, jwks), jwks=jwks, clock=lambda: NOW))
+    found = [ask(stages[0], (b"x-api-key", key.encode())).id]
+    for stage, issuer in zip(stages, (ISSUER, ISSUER + "/other"), strict=True):
+        found += [ask(stage, (b"x-api-key", token(iss=issuer, sub=sub))).id for sub in ("alice", "key:alice")]
+    assert found[0] == "key:alice" and len(set(found)) == 5
+    assert all(each.startswith("oidc:") for each in found[1:])
 
 
 def test_every_refusal_is_the_same(keys):

@@ -5,6 +5,7 @@ import pytest
 from gateway_rig import ALICE, FakeCite, FakeInspect, Reply, Rig, answer_of, until
 
 from roadworthy.domain.exchange import RecordMode, RungKind, Verdict
+from roadworthy.gateway import pipeline
 from roadworthy.gateway.exchange import Attempt, Failure, Reason, Refused, UpstreamFailed
 from roadworthy.gateway.ledger_client import LedgerRefused
 from roadworthy.ledger.entry import commit
@@ -156,19 +157,24 @@ def test_a_switched_off_use_case_is_refused_and_recorded():
 def test_an_undeclared_purpose_is_refused_and_recorded():
     """Step 5: a purpose that the use case does not have."""
     rig = Rig()
-    _refused(rig, run(rig.chat(headers=[(b"x-purpose", b"marketing")])), 403, "forbidden")
+    headers = [(b"x-purpose", b"Jane Doe, born 1970"), (b"x-data-scope", b"Jane's record")]
+    _refused(rig, run(rig.chat(headers=headers)), 403, "forbidden")
+    # A leaf is never erased, so what a caller makes up does not stand in it.
+    assert (rig.ledger.leaves[0]["purpose"], rig.ledger.leaves[0]["scope"]) == ("undeclared", "undeclared")
 
 
 def test_several_purposes_must_be_named():
     """Only a single purpose is meant without a name."""
     rig = Rig(purposes=frozenset({"care", "research"}))
     _refused(rig, run(rig.chat()), 403, "forbidden")
+    assert (rig.ledger.leaves[0]["purpose"], rig.ledger.leaves[0]["scope"]) == ("", "")
 
 
 def test_the_policy_refuses_and_it_is_recorded():
     """Step 5: the policy."""
     rig = Rig()
     _refused(rig, run(rig.chat(headers=[(b"x-data-scope", b"secret")])), 403, "forbidden")
+    assert (rig.ledger.leaves[0]["purpose"], rig.ledger.leaves[0]["scope"]) == ("care", "undeclared")
 
 
 def test_the_certificate_refuses_and_it_is_recorded():
@@ -466,3 +472,25 @@ def test_an_intent_that_was_not_acknowledged_is_told_by_the_sweeper():
     run(story())
     assert rig.answerer.questions == []
     assert [(leaf["kind"], leaf["intent"]) for leaf in rig.ledger.leaves] == [("exchange.abandoned", -1)]
+
+
+def test_of_refusals_for_asking_too_often_one_a_second_is_recorded(monkeypatch):
+    """The others are counted; each caller and each second has its own."""
+    now = [1_000_000_000]
+    monkeypatch.setattr(pipeline, "now_us", lambda: now[0])
+    rig = Rig()
+    rig.admit.refused = Refused(Reason.RATE_LIMITED, 429, "Too often.", retry_after_s=3)
+
+    async def story():
+        for _ in range(5):
+            reply = await rig.chat()
+            assert reply.status == 429 and reply.headers["retry-after"] == "3"
+        assert len(rig.ledger.leaves) == 1
+        await rig.chat(key="bob")
+        assert len(rig.ledger.leaves) == 2
+        now[0] += 1_000_000
+        await rig.chat()
+
+    run(story())
+    assert [leaf["reason"] for leaf in rig.ledger.leaves] == ["rate_limited"] * 3
+    assert len(rig.meter.counted) == 7 and len({leaf["actor"] for leaf in rig.ledger.leaves}) == 2

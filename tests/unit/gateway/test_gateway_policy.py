@@ -125,6 +125,15 @@ def test_the_memory_is_bounded(policy, monkeypatch):
     assert allows(policy, caller(), "search", "p", "3")
 
 
+def test_a_name_that_nothing_can_grant_is_not_remembered(policy):
+    """Longer than any grant's: refused before it takes memory, also by whoever may name anything."""
+    assert allows(policy, caller(), "search", "p" * 256, "s" * 256)
+    held = len(policy._remembered)
+    assert not allows(policy, caller(), "search", "p" * 257, "s")
+    assert not allows(policy, caller(), "search", "p", "s" * 257)
+    assert len(policy._remembered) == held
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -1,11 +1,9 @@
 import json
 import time
 
-import pytest
 from gateway_rig import ALICE, EPOCH, PAYLOAD_KEY
 
 from roadworthy.base.clock import format_instant, parse_instant
-from roadworthy.base.errors import ParameterError
 from roadworthy.gateway import records
 from roadworthy.gateway.exchange import Attempt
 from roadworthy.gateway.records import Exchange, Recorder, attempts_text
@@ -70,17 +68,6 @@ def test_a_feedback_is_about_a_record_and_its_comment_is_sealed():
     assert b"rhythm" not in leaf and len(sealed) == 12 + 32 + len(b"wrong rhythm") + 16
 
 
-def test_a_note_carries_its_facts_but_never_forges_a_member():
-    """A switch has an actor, a use case and facts."""
-    writer = recorder()
-    leaf, _ = writer.note(actor="op", use_case="triage", subject="switched off", facts={"why": "drill", "n": 3})
-    members = json.loads(leaf)
-    assert (members["kind"], members["actor"], members["subject"]) == ("gateway.node", "op", "switched off")
-    assert (members["use_case"], members["why"], members["n"]) == ("triage", "drill", 3)
-    with pytest.raises(ParameterError):
-        writer.note(actor="op", use_case="", subject="s", facts={"epoch": 1})
-
-
 def test_attempts_are_short_text():
     """Each with its outcome and time, hedges marked, and cut at the limit."""
     tries = [Attempt("a", "503", 10), Attempt("b", "connect_refused", 20, hedge=True)]
@@ -98,7 +85,6 @@ def test_leaves_of_every_kind_are_leaves_of_the_runtimes_ledger():
         writer.outcome(exchange, status=200, reason="", body=b"a", released_bytes=1),
         writer.abandoned(exchange),
         writer.feedback(exchange, record="r", rating=1, comment=b""),
-        writer.note(actor="op", use_case="", subject="s", facts={"n": 1}),
     ]
     kinds = [parse_leaf(leaf).base.kind for leaf, _ in leaves]
     assert kinds == [
@@ -107,5 +93,4 @@ def test_leaves_of_every_kind_are_leaves_of_the_runtimes_ledger():
         "exchange.outcome",
         "exchange.abandoned",
         "exchange.feedback",
-        "gateway.node",
     ]

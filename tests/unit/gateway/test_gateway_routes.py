@@ -9,7 +9,7 @@ from roadworthy.gateway.exchange import Reason, Refused
 from roadworthy.gateway.json_routes import PROBLEM
 from roadworthy.gateway.open_inference_routes import OPEN_INFERENCE
 from roadworthy.gateway.openai_routes import OPENAI, RESPONSES, models_body
-from roadworthy.gateway.routes import Work
+from roadworthy.gateway.routes import Work, upstream_headers
 
 
 def router():
@@ -101,6 +101,12 @@ def test_two_use_cases_share_a_prefix_by_their_models():
         (b'{"model":"m-1","mod\\u0065l":"org/m-2"}', 400),
         (b'{"model":"m-1","background":true,"background":false}', 400),
         (b'{"model":"m-1","stream":true,"background":true}', 400),
+        (b'{"model":"m-1","stream":true,"stream":false}', 400),
+        (b'{"model":"m-1","Model":"org/m-2"}', 400),
+        (b'{"MODEL":"org/m-2","model":"m-1"}', 400),
+        (b'{"model":"m-1","\\u004dodel":"org/m-2"}', 400),
+        (b'{"model":"m-1","Background":true}', 400),
+        (b'{"model":"m-1","\xc5\xbftream":true}', 400),
         (b'{"model":"elsewhere"}', 404),
     ],
 )
@@ -115,7 +121,7 @@ def test_a_body_that_can_be_read_in_two_ways_is_refused(body, status):
 def test_the_word_model_may_occur_elsewhere():
     """A second "model" deeper inside, or an escaped letter in a text, costs time but is allowed."""
     endpoint, _ = router().find("POST", b"/v1/chat/completions")
-    body = b'{"model":"m-1","stream":true,"tools":[{"model":"x"}],"messages":[{"content":"\\u0061"}]}'
+    body = b'{"model":"m-1","stream":true,"tools":[{"model":"x","Model":"y"}],"models":1,"messages":[{"content":"\\u0061"}]}'
     asked = endpoint.read(body)
     assert (asked.model, asked.stream, asked.background) == ("m-1", True, None)
 
@@ -173,6 +179,19 @@ def test_models_are_those_that_the_caller_may_use():
     assert run_call(rig, "GET", "/v1/models").json()["data"] == []
     assert run_call(rig, "GET", "/v1/models/m-1").status == 404
     assert {leaf["kind"] for leaf in rig.ledger.leaves} == {"exchange.outcome"} and rig.answerer.questions == []
+
+
+def test_a_caller_cannot_speak_for_a_proxy():
+    """Where a request came from, ours and what a server may read as another name stay here; the body's type does not."""
+    rig = Rig()
+    kept = [(b"content-type", b"application/json"), (b"content-encoding", b"identity"), (b"x-trace", b"1")]
+    dropped = [
+        b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip", b"proxy", b"x-roadworthy-caller",
+        b"x_forwarded_for", b"content_type", b"x-hop",
+    ]  # fmt: skip
+    connection = (b"connection", b"close, X-Hop, Content-Type, content-encoding")
+    found = upstream_headers([*kept, connection, *((name, b"1") for name in dropped)], rig.use, rig.trace.begin([]))
+    assert [header for header in found if header[0] not in (b"traceparent", b"tracestate")] == kept
 
 
 def test_an_empty_list_of_models_is_a_list():

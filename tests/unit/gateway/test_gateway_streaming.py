@@ -241,31 +241,37 @@ def test_a_long_stream_is_recorded_in_pieces_of_bounded_size(mode):
     assert b"".join(rig.ledger.payload(leaf) for leaf in leaves) == reply.body
 
 
-def test_a_caller_who_does_not_read_holds_the_upstream_back():
-    """No more than a mebibyte waits; then the upstream is read no further."""
-    block = event("x" * 300_000)
-    rig, stream = streaming([*[block] * 50, DONE])
+@pytest.mark.parametrize("mode", list(RecordMode))
+def test_a_caller_who_does_not_read_holds_the_upstream_back(mode):
+    """A quarter of a mebibyte waits in each mode; then the upstream is read no further."""
+    block = event("x" * 20_000)
+    rig, stream = streaming([*[block] * 200, DONE], mode=mode)
     read = 0
 
     async def counted():
         nonlocal read
         for part in stream.parts:
-            read += 1
+            read += len(part)
             yield part
             await asyncio.sleep(0)
 
     rig.answerer.reply = lambda _q: answer_of(b"", parts=counted())
 
     async def story():
-        shut_after_the_intent(rig)
-        task = asyncio.create_task(rig.chat(stream=True))
-        for _ in range(300):
+        reading, reply = asyncio.Event(), Reply()
+
+        async def send(message):
+            reply.messages.append(message)
+            await reading.wait()
+
+        task = asyncio.create_task(rig.chat(stream=True, reply=reply, send=send))
+        for _ in range(1_000):
             await asyncio.sleep(0)
-        assert 3 < read < 12
-        rig.ledger.gate.set()
+        assert 60_000 < read < 256 * 1024
+        reading.set()
         return await task
 
-    assert run(story()).body == block * 50 + DONE
+    assert run(story()).body == block * 200 + DONE
 
 
 def test_checked_sources_and_streams_exclude_each_other():
@@ -310,3 +316,43 @@ def test_a_caller_who_stops_reading_is_cut_off_at_the_deadline():
 
     run(story())
     assert rig.ledger.leaves[-1]["kind"] == "exchange.abandoned" and stream.closed == 1
+
+
+def test_a_stream_of_a_use_case_that_is_switched_off_ends():
+    """With an error event and an outcome that says so, also while the AI system is silent; others go on."""
+    rig, stream = streaming(WORDS)
+
+    async def story():
+        stream.hold = asyncio.Event()
+        reply = Reply()
+        task = asyncio.create_task(rig.chat(stream=True, reply=reply))
+        await until(lambda: reply.body == b"".join(WORDS))
+        rig.app.cut_off()
+        for _ in range(50):
+            await asyncio.sleep(0)
+        assert not task.done()
+        rig.switches.off.add("triage")
+        rig.app.cut_off()
+        return await asyncio.wait_for(task, 1)
+
+    reply = run(story())
+    assert b'"code":"switched_off"' in reply.body and reply.ended and stream.closed == 1
+    assert rig.ledger.of("exchange.outcome")[0]["reason"] == "switched_off" and len(rig.app.sweeper) == 0
+
+
+def test_a_stream_that_is_switched_off_before_its_first_event_is_a_plain_refusal():
+    """Nothing left yet, so the caller gets a status."""
+    rig, stream = streaming([])
+
+    async def story():
+        stream.hold = asyncio.Event()
+        task = asyncio.create_task(rig.chat(stream=True))
+        await until(lambda: rig.answerer.questions)
+        await asyncio.sleep(0.01)
+        rig.switches.off.add("triage")
+        rig.app.cut_off()
+        return await asyncio.wait_for(task, 1)
+
+    reply = run(story())
+    assert (reply.status, reply.json()["error"]["code"]) == (503, "switched_off")
+    assert rig.ledger.of("exchange.outcome")[0]["intent"] == 0

@@ -1,6 +1,7 @@
 """Tokens of an identity provider: what counts, and the attacks on JWT that must not."""
 
 import asyncio
+import hashlib
 import json
 from types import SimpleNamespace
 
@@ -73,7 +74,9 @@ def test_a_good_token_names_its_caller():
     """Roles as a list, scopes as text with spaces, and the end."""
     caller = Rig().ask(token())
     assert caller is not None
-    assert (caller.id, caller.credential, caller.cohort, caller.expires_at_s) == ("alice", "t-1", "pilot", NOW + 600)
+    assert (caller.id, caller.credential, caller.cohort, caller.expires_at_s) == (
+        "oidc:" + hashlib.sha256(ISSUER.encode()).hexdigest()[:16] + ":alice", "t-1", "pilot", NOW + 600,
+    )  # fmt: skip
     assert caller.roles == {"clinician", "lead"}
     assert (caller.scopes, caller.purposes) == ({"cardiology", "oncology"}, {"triage"})
 

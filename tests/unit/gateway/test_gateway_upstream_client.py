@@ -32,10 +32,10 @@ JSON = (b"content-type", b"application/json")
 
 
 def test_a_request_is_what_the_caller_said_without_the_hop():
-    """Hop-by-hop headers and those that Connection names stay here; ours replace the caller's."""
+    """Hop-by-hop headers and those that Connection names stay here, but for what describes the body."""
     headers = [
         JSON,
-        (b"connection", b"close, X-Hop"),
+        (b"connection", b"close, X-Hop, Content-Type"),
         (b"x-hop", b"1"),
         (b"te", b"trailers"),
         (b"transfer-encoding", b"chunked"),
@@ -122,11 +122,13 @@ def test_other_methods(method):
 
 
 @pytest.mark.parametrize("headers", [[(b"accept", b"*/*"), (b"content-type", b"text/plain")], [(b"accept", b"*/*")]])
-def test_questions_in_no_json_are_not_judged(headers):
-    """A text may be answered by a page."""
-    question = asked(b"text", headers=headers)
-    _, found = ask_once(question, answer(b"<html>", headers="content-type: text/html"))
-    assert found.body == b"<html>"
+@pytest.mark.parametrize("body", [b"text", b""])
+def test_a_caller_cannot_turn_judging_off(headers, body):
+    """Whatever it calls its question, and though it sends none: a page is no answer, and broken JSON neither."""
+    for page, kind in ((b"<html>", "text/html"), (b"{", "application/json")):
+        with pytest.raises(UpstreamFailed) as caught:
+            ask_once(asked(body, headers=headers), answer(page, headers=f"content-type: {kind}"))
+        assert caught.value.failure in (Failure.WRONG_CONTENT, Failure.MALFORMED)
 
 
 @pytest.mark.parametrize("loop", LOOPS)

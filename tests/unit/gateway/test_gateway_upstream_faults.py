@@ -133,15 +133,20 @@ def test_good_answers_pass(name, loop):
 
 
 def test_a_gzip_bomb_is_not_unfolded():
-    """What is small on the wire stays small, and is passed on unread."""
+    """What is small on the wire stays small, and is passed on unread to who asked for it; others could not read it."""
     bomb = gzip.compress(b"0" * 20_000_000)
+    coded = asked(headers=[(b"content-type", b"application/json"), (b"accept-encoding", b"gzip")])
 
     async def story():
         headers = "content-type: application/json\r\ncontent-encoding: gzip"
-        async with FaultServer(once(answer(bomb, headers=headers))) as server:
-            found = await send(server.port)
+        async with FaultServer(always(answer(bomb, headers=headers))) as server:
+            found = await send(server.port, coded)
             assert found.body == bomb
             assert (b"content-encoding", b"gzip") in found.headers
+            assert (await failing(server.port)).failure is Failure.WRONG_CONTENT
+        head = "content-type: text/event-stream\r\ncontent-encoding: gzip"
+        async with FaultServer(always(chunks(bomb, headers=head))) as server:
+            assert (await failing(server.port, asked(stream=True))).failure is Failure.WRONG_CONTENT
 
     run(story)
 

@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,8 @@ from roadworthy.gateway.compose import exporter
 from roadworthy.gateway.config import Telemetry
 from roadworthy.gateway.identity.api_keys import new_key
 from roadworthy.gateway.node_files import NodeFiles
-from roadworthy.gateway.worker import Worker, log_to_stderr, main
+from roadworthy.gateway.protocol import WireLimits
+from roadworthy.gateway.worker import ADMIN_CONNECTIONS, BACKLOG, Worker, log_to_stderr, main, most_connections
 
 POLICY = {
     "policy": 1,
@@ -307,3 +309,105 @@ def test_keys_are_made_once_and_their_loss_is_noticed(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(MissingFile, match="cannot be made"):
         NodeFiles(tmp_path / "file" / "ledger").make()
+
+
+def test_callers_get_what_descriptors_are_left() -> None:
+    """Never more than the front door's own bound, and a quarter where there are few."""
+    reserve = ADMIN_CONNECTIONS + BACKLOG + 128
+    assert most_connections(sys.maxsize, 128) == most_connections(1_000_000, 128) == WireLimits().connections
+    assert most_connections(reserve + 1_000 + 600, 600) == 1_000
+    assert most_connections(1_024, 128) == 256
+
+
+def test_a_flood_of_callers_does_not_reach_the_kill_switch(node: Node) -> None:
+    """The worker takes all descriptors that it may have, and keeps some from callers."""
+    limited = ["/bin/sh", "-c", 'ulimit -Sn 150 && ulimit -Hn 900 && exec "$@"', "sh"]
+    command = [*limited, sys.executable, "-m", "roadworthy.gateway.worker", "--config", str(node.path), "--index", "0"]
+    stop = json.dumps({"use_case": "triage", "on": False, "reason": "flood"}).encode()
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(node.ledger())
+        data, admin = (stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(2))
+        process = subprocess.Popen(
+            [*command, "--fd", str(data.fileno()), "--admin-fd", str(admin.fileno()), "--until-stdin-closes"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=[data.fileno(), admin.fileno()],
+        )  # fmt: skip
+        stack.enter_context(process)
+        assert process.stdout.readline()
+        for _ in range(400):
+            stack.enter_context(socket.create_connection(data.getsockname()))
+        descriptors, until_s = Path(f"/proc/{process.pid}/fd"), time.monotonic() + 5
+        # A quarter of 900 are callers'; those who are too many are refused, which shows that all were accepted.
+        while sum(1 for _ in descriptors.iterdir()) <= 225 and time.monotonic() < until_s:
+            time.sleep(0.05)
+        assert 225 < sum(1 for _ in descriptors.iterdir()) < 300
+        status, _ = asyncio.run(call(admin.getsockname()[1], "POST", "/switch", node.admin_key, stop))
+        assert status == 200
+        process.stdin.close()
+        assert process.wait(10) == 0
+
+
+def test_a_stop_ends_the_streams_that_run(node: Node) -> None:
+    """With an error event, within a second."""
+
+    async def upstream(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n")
+        with contextlib.suppress(ConnectionError):
+            while not reader.at_eof():
+                writer.write(b'data: {"choices": [{"delta": {"content": "a"}}]}\n\n')
+                await writer.drain()
+                await asyncio.sleep(0.02)
+        writer.close()
+
+    async def story(_one: Worker, port: int, admin_port: int) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        asked = b'{"model": "small", "messages": [], "stream": true}'
+        head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\nx-api-key: {node.key}\r\nconnection: close\r\n"
+        writer.write(head.encode() + b"content-length: %d\r\n\r\n" % len(asked) + asked)
+        await asyncio.wait_for(reader.readuntil(b"delta"), 5)
+        stop = json.dumps({"use_case": "triage", "on": False, "reason": "harm"}).encode()
+        assert (await call(admin_port, "POST", "/switch", node.admin_key, stop))[0] == 200
+        rest = await asyncio.wait_for(reader.read(), 1)
+        assert b"switched_off" in rest
+        assert b"[DONE]" not in rest
+        writer.close()
+        await writer.wait_closed()
+
+    async def run(listener: socket.socket) -> None:
+        async with await asyncio.start_server(upstream, sock=listener):
+            await asyncio.Event().wait()
+
+    listener = socket.create_server(("127.0.0.1", 0))
+    main_upstream = node.config["use_cases"]["triage"]["upstreams"]["main"]
+    main_upstream["url"] = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    del main_upstream["release_from"]
+    node.write()
+
+    async def beside(one: Worker, *ports: int) -> None:
+        serving = asyncio.create_task(run(listener))
+        try:
+            await story(one, *ports)
+        finally:
+            serving.cancel()
+            await asyncio.gather(serving, return_exceptions=True)
+
+    with node.ledger():
+        serve(node, beside)
+
+
+def test_strangers_do_not_take_the_places_of_administrators(node: Node) -> None:
+    """Whoever has no key is answered before the body that never comes."""
+
+    async def story(_one: Worker, _port: int, admin_port: int) -> None:
+        strangers = [await asyncio.open_connection("127.0.0.1", admin_port) for _ in range(ADMIN_CONNECTIONS - 1)]
+        for _, writer in strangers:
+            writer.write(b"POST /switch HTTP/1.1\r\nhost: a\r\ncontent-length: 100\r\n\r\n{")
+        for reader, writer in strangers:
+            assert (await asyncio.wait_for(reader.readline(), 2)).startswith(b"HTTP/1.1 401 ")
+            assert b"connection: close" in await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 2)
+            writer.close()
+        stop = json.dumps({"use_case": "triage", "on": False, "reason": "harm"}).encode()
+        assert (await call(admin_port, "POST", "/switch", node.admin_key, stop))[0] == 200
+
+    with node.ledger():
+        serve(node, story)

@@ -29,6 +29,7 @@ from roadworthy.ledger.tiles import (
         (TilePath(63, 1000, 255), "tile/63/x001/000.p/255"),
         (TilePath(None, 1234, 256), "tile/entries/x001/234"),
         (TilePath(None, 5, 7), "tile/entries/005.p/7"),
+        (TilePath(0, 2**64 - 1, 256), "tile/0/x018/x446/x744/x073/x709/x551/615"),
     ],
 )
 def test_paths_there_and_back(path: TilePath, text: str) -> None:
@@ -52,6 +53,8 @@ def test_paths_there_and_back(path: TilePath, text: str) -> None:
         "tile/0/000/",
         "tile/0/٠٠٠",
         "",
+        "tile/0/x100/" + "x000/" * 6 + "000",
+        "tile/entries/x100/" + "x000/" * 2_000 + "000",
     ],
 )
 def test_other_paths_are_refused(text: str) -> None:

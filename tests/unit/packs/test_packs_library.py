@@ -61,6 +61,38 @@ BOUNDS = {
     "D18": ("drift.inputs", [("inputs_not_compared", "<=", 0, "input", 1)]),
     "D19": ("performance.estimate", [("estimated_loss", "<=", 0.03, "1", 100)]),
     "D20": ("shortcut.site", [("decisions_flipped_share", "<=", 0.05, "1", 100)]),
+    "D5": (
+        "fallback.ladder",
+        [
+            ("recovery_s", "<=", 10, "s", 15),
+            ("unhandled_faults", "<=", 0, "fault", 15),
+            ("untold_callers", "<=", 0, "caller", 15),
+        ],
+    ),
+    "G1": (
+        "access.least_privilege",
+        [("false_denials", "<=", 0, "combination", 20), ("false_grants", "<=", 0, "combination", 20)],
+    ),
+    "G3": (
+        "audit.logging",
+        [
+            ("answers_without_sink", "<=", 0, "answer", 4),
+            ("clock_skew_s", "<=", 2, "s", 73),
+            ("recorded_share", ">=", 0.95, "1", 73),
+            ("sink_recovery_s", "<=", 30, "s", 2),
+            ("undetected_tampers", "<=", 0, "tamper", 8),
+            ("unrecorded_canaries", "<=", 0, "canary", 73),
+        ],
+    ),
+    "T20": (
+        "switch.stop",
+        [
+            ("answered_while_off", "<=", 0, "answer", 50),
+            ("not_resumed", "<=", 0, "switch", 1),
+            ("stop_s", "<=", 60, "s", 20),
+            ("unrecorded_switches", "<=", 0, "switch", 2),
+        ],
+    ),
     "T3": (
         "load.peak",
         [
@@ -69,10 +101,47 @@ BOUNDS = {
             ("p99_ms", "<=", 50, "ms", 500),
         ],
     ),
+    "T1": ("release.runtime", [("differences", "<=", 0, "difference", 6)]),
+    "T2": (
+        "network.exposure",
+        [
+            ("undeclared_connections", "<=", 0, "connection", 1),
+            ("undeclared_ports", "<=", 0, "port", 1),
+            ("weak_tls", "<=", 0, "port", 1),
+        ],
+    ),
+    "T4": ("integration.end_to_end", [("duplicated", "<=", 0, "place", 1), ("lost", "<=", 0, "place", 1)]),
+    "T5": (
+        "alert.fires",
+        [
+            ("alerts_silent", "<=", 0, "alert", 1),
+            ("alerts_stuck", "<=", 0, "alert", 1),
+            ("alerts_unacknowledged", "<=", 0, "alert", 1),
+            ("causes_without_alert", "<=", 0, "cause", 1),
+            ("false_alarms", "<=", 0, "alert", 1),
+        ],
+    ),
+    "T18": (
+        "load.recorded",
+        [
+            ("error_share", "<=", 0.01, "1", 500),
+            ("offered_share_of_peak", ">=", 1.5, "1", 1),
+            ("p99_ms", "<=", 50, "ms", 500),
+        ],
+    ),
+    "T19": (
+        "restore.drill",
+        [
+            ("log_faults", "<=", 0, "fault", 1),
+            ("lost_payloads", "<=", 0, "payload", 1),
+            ("lost_records", "<=", 0, "record", 50),
+            ("restore_s", "<=", 600, "s", 1),
+        ],
+    ),
     "T14": ("release.pinned", [("parts_changed", "<=", 0, "part", 1), ("parts_unpinned", "<=", 0, "part", 1)]),
     "T16": ("endpoint.health", [("probes_failed", "<=", 0, "probe", 3)]),
 }
-FROM_R2 = {"D8", "D10", "D11", "D12", "D15", "D17", "D18", "D19", "D20"}
+FROM_R2 = {"D8", "D10", "D11", "D12", "D15", "D17", "D18", "D19", "D20", "T18", "T19", "T20"}
 PARAMS = {"quality.bound": 0.8, "quality.op": ">=", "quality.margin": 0.03, "slo.p99_ms": 50, "slo.error_share": 0.01}
 
 
@@ -88,7 +157,7 @@ def models():
 
 def test_the_twenty_titles_stand_word_for_word():
     """As the article has them, dashes and signs included."""
-    assert {model.id: model.title for model in builtin("enterprise", 1).model.criteria} == TITLES
+    assert {model.id: model.title for model in builtin("enterprise", 2).model.criteria} == TITLES
 
 
 def test_ids_say_the_domain():
@@ -145,7 +214,7 @@ def test_the_floor_of_what_may_never_be_waived():
     from_r3 = {each.id for each in composed().criteria if Tier.R3 not in each.waivable}
     assert from_r3 == {"G1", "G3", "D2", "D3", "D5"}
     from_r4 = {each.id for each in composed(Tier.R4).criteria if Tier.R4 not in each.waivable}
-    assert from_r4 == from_r3 | {"T14"}
+    assert from_r4 == from_r3 | {"T14", "T20"}
 
 
 def test_only_grounding_sources_may_not_apply():

@@ -141,7 +141,7 @@ def test_gates_are_composed_too(make_pack, make_gate):
 def test_a_gate_that_no_pack_defines(make_pack):
     """The nearest one is named, or where to find one."""
     assert refusal([make_pack()], gate_id="golive").remedy == "Did you mean go-live?"
-    assert "enterprise@1" in refusal([make_pack(gates=[])]).remedy
+    assert "enterprise@2" in refusal([make_pack(gates=[])]).remedy
 
 
 def test_one_pack_in_two_versions_is_refused(make_pack):

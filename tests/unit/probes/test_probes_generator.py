@@ -19,6 +19,7 @@ from roadworthy.probes.load.generator import run_load
 from roadworthy.probes.load.histogram import histogram_of
 from roadworthy.probes.load.result import GeneratorLimit, LoadResult, refuse, result_from_json
 from roadworthy.probes.load.schedule import constant, poisson
+from roadworthy.probes.load.series import NOT_JSON, OK, TIMEOUT, series_from_json, series_of
 from roadworthy.probes.load.spec import LoadSpec, is_loopback, spec_from_json
 
 
@@ -55,6 +56,40 @@ def test_every_request_is_answered_and_bodies_take_turns(serve):
     assert first.headers["content-type"] == "application/json"
     assert result.sent_peak.per_1_s == 100
     assert 0 < result.cpu_s < result.duration_s
+
+
+def test_the_series_keeps_every_request_in_the_order_of_time(serve):
+    """Outcome by outcome, with its own instant and duration; those without an answer at their age."""
+    answers = {b"good": answer(), b"busy": answer(503), b"page": answer(content_type="text/html")}
+    server = serve(lambda asked: answers[asked.body] if asked.body in answers else slowly([answer()], 0.6))
+    bodies = (b"good", b"busy", b"page", b"slow")
+    times_s = constant(20, 0.4)
+    result = run_here(spec(server.url, times_s, bodies=bodies, timeout_s=0.3, expect_json=True))
+    series = result.series
+    assert np.array_equal(series.intended_s, times_s)
+    assert series.outcome.tolist() == [OK, 503, NOT_JSON, TIMEOUT] * 2
+    assert series.timed.tolist() == [True, False, False, True] * 2
+    assert series.failed.tolist() == [False, True, True, True] * 2
+    latency_s = series.latency_s()
+    assert latency_s.size == result.latency.total == 4
+    assert (latency_s[1::2] >= 0.3).all()
+    assert latency_s.max() == pytest.approx(result.latency.highest_s, abs=2e-6)
+    assert (latency_s[::2] < 0.3).all()
+
+
+def test_a_series_survives_json_and_is_refused_when_it_is_none():
+    """To the bit; RW-201 for other lengths, no base64 and other members."""
+    series = series_of([0.0, 0.1], [0.25, 1e9], [OK, 503])
+    assert series.duration_us.tolist() == [250_000, 2**32 - 1]
+    again = series_from_json(json.loads(json.dumps(series.to_json())))
+    assert again.to_json() == series.to_json()
+    assert [again.intended_s.dtype, again.duration_us.dtype, again.outcome.dtype] == [np.float64, np.uint32, np.int16]
+    short = series_of([0.0], [0.25], [OK]).to_json()
+    for change in ({"outcome": "§"}, {"outcome": None}, {"duration_us": "AAA="}, {"intended_s": short["intended_s"]}):
+        with pytest.raises(MalformedEvidence):
+            series_from_json(series.to_json() | change)
+    with pytest.raises(MalformedEvidence):
+        series_from_json({})
 
 
 def test_further_headers_go_with_every_request(serve):
@@ -396,6 +431,7 @@ def result_with(lag_s=0.0001, cpu_share=0.3, scheduled=100):
         cpu_s=cpu_share * 10,
         cpu_share=cpu_share,
         connections=1,
+        series=series_of([0.0] * scheduled, [0.001] * scheduled, [OK] * scheduled),
     )
 
 
@@ -442,7 +478,9 @@ def test_an_empty_result_counts_as_all_wrong():
     assert result_with(scheduled=0).error_share == 1.0
 
 
-@pytest.mark.parametrize("change", [{"ok": "1"}, {"errors": 5}, {"latency": {}}, {"sent_peak": {"per_1_s": 1}}])
+@pytest.mark.parametrize(
+    "change", [{"ok": "1"}, {"errors": 5}, {"latency": {}}, {"series": {}}, {"sent_peak": {"per_1_s": 1}}]
+)
 def test_json_that_is_no_result_is_refused(change):
     """RW-201."""
     with pytest.raises(MalformedEvidence):

@@ -5,7 +5,6 @@ import pytest
 
 from roadworthy.base.errors import MalformedEvidence, NotEnoughData, ParameterError
 from roadworthy.probes.load.histogram import HIGHEST_S, LOWEST_S, Histogram, histogram_from_json, histogram_of
-from roadworthy.stats.quantiles import quantile_interval
 
 
 def test_the_range_covers_a_microsecond_to_an_hour():
@@ -84,23 +83,3 @@ def test_json_that_cannot_be_a_histogram_is_refused(change):
     """RW-201."""
     with pytest.raises(MalformedEvidence):
         histogram_from_json(histogram_of([1.0]).to_json() | change)
-
-
-def test_the_edges_give_an_interval_that_encloses_the_quantile():
-    """1,001 durations: the order statistics of a median lie within a few percent of it."""
-    edges_s = histogram_of(np.linspace(1.0, 2.0, 1001)).upper_edges_s()
-    interval = quantile_interval(edges_s, 0.5)
-    assert interval.known
-    assert interval.lower < 1.5 < interval.upper
-    assert interval.upper - interval.lower < 0.1
-    assert interval.n == 1001
-
-
-def test_the_edges_are_every_duration_and_none_without_any():
-    """As many as were recorded, sorted, each at most a hundredth above its own."""
-    durations = [0.3, 0.001, 0.002, 0.3]
-    edges_s = histogram_of(durations).upper_edges_s()
-    assert edges_s.tolist() == sorted(edges_s.tolist())
-    assert (edges_s >= np.sort(durations)).all()
-    assert (edges_s <= np.sort(durations) * 1.01).all()
-    assert Histogram().upper_edges_s().size == 0

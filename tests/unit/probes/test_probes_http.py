@@ -3,9 +3,9 @@ import time
 import pytest
 from probe_servers import Close, Reset, answer, slowly
 
-from roadworthy.base.errors import InputError, TargetAnswer, TargetUnreachable
+from roadworthy.base.errors import InputError, ManifestError, MissingFile, TargetAnswer, TargetUnreachable
 from roadworthy.probes import http as probe_http
-from roadworthy.probes.http import Endpoint, timed_out
+from roadworthy.probes.http import Endpoint, read_headers, timed_out
 
 
 def test_json_goes_out_and_comes_back(serve):
@@ -135,3 +135,46 @@ def test_urls_that_cannot_be_used_are_refused(url):
     """RW-100."""
     with pytest.raises(InputError):
         Endpoint(url)
+
+
+def test_headers_from_a_file_go_with_every_request(serve, tmp_path):
+    """A credential reaches the target beside the probe's own content type."""
+    path = tmp_path / "headers.json"
+    path.write_text('{"authorization": "Bearer rw_x_1", "x-purpose": "triage"}')
+    server = serve(lambda _: answer())
+    endpoint = Endpoint(server.url, read_headers(path))
+    endpoint.request_json("GET", "/", None, 5)
+    endpoint.request_json("POST", "/", {}, 5)
+    assert [each.headers["authorization"] for each in server.asked] == ["Bearer rw_x_1"] * 2
+    assert (server.asked[1].headers["x-purpose"], server.asked[1].headers["content-type"]) == (
+        "triage",
+        "application/json",
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('["secret-1"]', "no object"),
+        ("{secret-1", "not JSON"),
+        ('{"x": 7}', "'x' cannot be sent"),
+        ('{"x": "secret-1\\r\\ny: z"}', "'x' cannot be sent"),
+        ('{"x y": "secret-1"}', "'x y' cannot be sent"),
+        ('{"Host": "secret-1"}', "'Host' cannot be sent"),
+        ('{"x": "secret-1ü"}', "'x' cannot be sent"),
+    ],
+)
+def test_headers_that_cannot_be_sent_are_refused_without_their_values(tmp_path, text, words):
+    """RW-101; what may be a credential stands in no message, and neither does a parser's cause."""
+    path = tmp_path / "headers.json"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ManifestError, match=words) as caught:
+        read_headers(path)
+    assert "secret-1" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def test_a_file_of_headers_that_is_absent_is_named(tmp_path):
+    """RW-102."""
+    with pytest.raises(MissingFile, match=r"headers\.json"):
+        read_headers(tmp_path / "headers.json")

@@ -252,3 +252,23 @@ def test_a_url_that_names_no_model_is_refused(url):
     """RW-100."""
     with pytest.raises(InputError):
         OpenInference(url)
+
+
+def test_headers_go_with_every_question(serve):
+    """Health, metadata and inference."""
+    server = serve(careful_model)
+    target = model(server, headers={"authorization": "Bearer rw_x_1"})
+    assert target.ready()
+    target.predict(ROWS)
+    assert {each.headers["authorization"] for each in server.asked} == {"Bearer rw_x_1"}
+
+
+def test_the_answer_of_a_fallback_is_no_score_of_the_model(serve):
+    """RW-402, by the header with which a gateway says so."""
+    said = inference("score", "FP64", [2], [0.5, 0.5])
+    told = "x-roadworthy-rung: rules\r\n"
+    target = model(
+        serve(lambda asked: answer(200, metadata()) if asked.method == "GET" else answer(200, said, extra=told))
+    )
+    with pytest.raises(TargetAnswer, match="fallback 'rules'"):
+        target.predict(NUMBERS)

@@ -4,7 +4,15 @@ import pytest
 from roadworthy.base.errors import EmptyData, MissingFile, ParameterError, UnreadableData
 from roadworthy.kit.context import Peak
 from roadworthy.probes.load.recording import read_arrivals
-from roadworthy.probes.load.schedule import at_peak, compression_for, constant, peak_of, poisson, recorded
+from roadworthy.probes.load.schedule import (
+    at_peak,
+    compression_for,
+    constant,
+    peak_of,
+    poisson,
+    recorded,
+    recorded_at_peak,
+)
 
 
 def peak(per_1_s, per_10_s, per_60_s):
@@ -100,6 +108,11 @@ def test_rates_that_contradict_each_other_are_refused():
         lambda: at_peak(peak(0, 1, 1), 60, 1),
         lambda: at_peak(peak(1, 1, 1), 60, 1, factor=0),
         lambda: compression_for([0.0, 1.0], peak(5, 5, 5)),
+        lambda: compression_for([0.0, 1.0], peak(1, 1, 1), least=0),
+        lambda: recorded_at_peak(poisson(5, 100, 1), peak(1, 1, 1), 59.9),
+        lambda: recorded_at_peak(poisson(5, 100, 1), peak(1, 1, 1), float("nan")),
+        lambda: recorded_at_peak(poisson(5, 100, 1), peak(1, 1, 1), 60, factor=0),
+        lambda: recorded_at_peak([0.0, 1.0], peak(5, 5, 5), 60),
     ],
 )
 def test_values_out_of_range_are_refused(call):
@@ -131,6 +144,51 @@ def test_compression_reaches_the_target_and_no_more():
 def test_a_trace_that_is_dense_enough_is_not_compressed():
     """The smallest scale is one."""
     assert compression_for(poisson(50, 70, 1), peak(1, 1, 1)) == 1.0
+
+
+def reaches(times, declared, factor=1.5):
+    """Smallest ratio of the busiest windows to what they must reach."""
+    there = peak_of(times)
+    return min(getattr(there, name) / getattr(declared, name) for name in ("per_1_s", "per_10_s", "per_60_s")) / factor
+
+
+@pytest.mark.parametrize("declared", [peak(30, 15, 12), peak(3, 1.2, 0.9), peak(12, 9, 7)])
+@pytest.mark.parametrize("duration_s", [60.0, 300.0])
+def test_a_record_is_replayed_to_the_peak_within_the_time_given(declared, duration_s):
+    """Faster or slower than it was, all windows reach their rates and one of them no more than that."""
+    record = np.concatenate([poisson(2, 1800, 5), 900 + poisson(20, 15, 6)])
+    times, scale = recorded_at_peak(record, declared, duration_s)
+    assert times[0] == 0
+    assert times[-1] <= duration_s + 1e-6
+    assert reaches(times, declared) >= 1 - 1e-9
+    assert reaches(recorded(times, scale=0.99), declared) < 1
+    assert (scale < 1) == (declared.per_1_s == 3)
+
+
+def test_a_record_shorter_than_the_run_is_replayed_whole():
+    """Nothing is cut from it, and nothing repeated."""
+    times, scale = recorded_at_peak(poisson(5, 100, 3), peak(12, 6, 4), 300.0)
+    assert times.size == poisson(5, 100, 3).size
+    assert scale > 1
+
+
+def test_the_stretch_holds_the_busiest_minute():
+    """At the end of a record too."""
+    record = np.concatenate([poisson(1, 3600, 1), 3500 + poisson(30, 60, 2)])
+    times, scale = recorded_at_peak(record, peak(24, 21, 20), 120.0)
+    assert peak_of(times).per_60_s >= 30
+    assert times.size > 0.9 * 1800
+    assert scale == pytest.approx(1.0, abs=0.6)
+
+
+def test_the_azure_trace_is_cut_to_its_busiest_minutes(shared_data):
+    """Five minutes of an hour reach 1.5 times the declared peak in all three windows."""
+    record = read_arrivals(shared_data / "azure_llm_trace_2023" / "AzureLLMInferenceTrace_code.csv")
+    declared = peak(67, 32.7, 10.53)
+    times, scale = recorded_at_peak(record, declared, 300.0)
+    assert reaches(times, declared) >= 1 - 1e-9
+    assert 60 < times[-1] <= 300
+    assert 1 < scale < 3
 
 
 @pytest.mark.parametrize(
@@ -172,11 +230,13 @@ def test_arrivals_are_read_to_the_tenth_of_a_microsecond(tmp_path):
 @pytest.mark.parametrize(
     ("text", "error", "words"),
     [
-        (b"WHEN\n1\n", UnreadableData, "no 'TIMESTAMP'"),
+        (b"WHEN,WHO\n1,2\n", UnreadableData, "no 'TIMESTAMP'"),
+        (b"WHEN\n1700000000\n", UnreadableData, "'1700000000' is not an instant"),
+        (b"2023-11-16 18:15:50\n2023-11-16 18:15:51\n", UnreadableData, "names no"),
         (b"", UnreadableData, "no 'TIMESTAMP'"),
         (b"TIMESTAMP\n", EmptyData, "no rows"),
         (b"TIMESTAMP\nyesterday\n", UnreadableData, "'yesterday' is not an instant"),
-        (b"a,TIMESTAMP\n1\n", UnreadableData, "empty"),
+        (b"a,TIMESTAMP\n1\n", UnreadableData, "'' is not an instant"),
         (b"TIMESTAMP\n\xff\xfe\n", UnreadableData, "not a CSV file"),
     ],
 )
@@ -186,6 +246,15 @@ def test_a_trace_that_cannot_be_read_is_refused_whole(tmp_path, text, error, wor
     path.write_bytes(text)
     with pytest.raises(error, match=words):
         read_arrivals(path)
+
+
+def test_the_only_column_may_have_any_name(tmp_path):
+    """A list of instants under its name; with a second column the usual name decides."""
+    path = tmp_path / "trace.csv"
+    path.write_text("arrived\n2023-11-16 18:15:50\n2023-11-16 18:15:52\n")
+    assert read_arrivals(path).tolist() == [0.0, 2.0]
+    path.write_text("arrived,TIMESTAMP\nx,2023-11-16 18:15:50\nx,2023-11-16 18:15:53\n")
+    assert read_arrivals(path).tolist() == [0.0, 3.0]
 
 
 def test_a_trace_that_is_not_there(tmp_path):

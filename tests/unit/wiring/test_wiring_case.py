@@ -231,6 +231,16 @@ def test_recorded_arrivals_count_by_their_content(rich: Project) -> None:
     assert target.arrivals == Path("trace.csv")
 
 
+def test_the_credential_of_the_inspection_makes_no_other_release(rich: Project) -> None:
+    """Its file is told to checks by its name, and another one changes no digest."""
+    bare = subject(rich)
+    rich.edit("roadworthy.yaml", "  peak: {per_1_s: 3", "  headers_file: key.json\n  peak: {per_1_s: 3")
+    assert subject(rich).parts == bare.parts
+    target = reading.target_of(Workspace(rich.manifest).manifest, None)
+    assert target is not None
+    assert target.headers_file == Path("key.json")
+
+
 def test_the_use_case_has_its_computed_tier_and_its_owners(project: Project) -> None:
     """Nobody types a tier."""
     found = Workspace(project.manifest).proposal().use_case

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from roadworthy.base.errors import ParameterError, TargetError
 from roadworthy.base.interval import exact
-from roadworthy.checks.scoring import feature_rows, required_target
+from roadworthy.checks.scoring import feature_rows, target_model
 from roadworthy.domain.criterion import Estimate
 from roadworthy.domain.evidence import Finding
 from roadworthy.domain.use_case import Part
@@ -50,7 +50,7 @@ class HealthCheck(Check[Subject, Params]):
         """The declared target, with the first row of the pilot set. Raises when nothing listens there at all."""
         source = context.data["pilot"]
         row = feature_rows(open_table(source.pattern), source)[0]
-        model = OpenInference(required_target(context).url, timeout_s=_TIMEOUT_S)
+        model = target_model(context, timeout_s=_TIMEOUT_S)
         model.live()
         yield Subject(model=model, row=row, columns=source.features)
 

@@ -1,14 +1,14 @@
 """Messy input against the live endpoint: what production sends and pilots do not."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from roadworthy.base.errors import EmptyData
 from roadworthy.base.interval import exact
-from roadworthy.checks.scoring import feature_rows, required_target
+from roadworthy.checks.scoring import feature_rows, required_target, target_headers
 from roadworthy.domain.criterion import Estimate
 from roadworthy.domain.evidence import Finding
 from roadworthy.domain.use_case import Part
@@ -39,11 +39,12 @@ class Params:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """An endpoint and good rows to spoil."""
+    """An endpoint with the headers that it needs, and good rows to spoil."""
 
     url: str
     rows: Sequence[Row]
     columns: tuple[str, ...]
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 class MessyInputCheck(Check[Subject, Params]):
@@ -71,7 +72,12 @@ class MessyInputCheck(Check[Subject, Params]):
         ]
         if not complete:
             raise EmptyData("No row of the pilot set is complete.", remedy="Give at least one row without gaps.")
-        yield Subject(url=required_target(context).url, rows=complete[:_EXAMPLES], columns=source.features)
+        yield Subject(
+            url=required_target(context).url,
+            rows=complete[:_EXAMPLES],
+            columns=source.features,
+            headers=target_headers(context),
+        )
 
     @contextmanager
     def must_pass(self, context: CheckContext) -> Iterator[Subject]:
@@ -87,7 +93,7 @@ class MessyInputCheck(Check[Subject, Params]):
 
     def observe(self, subject: Subject, params: Params, run: Run) -> Observation:
         """Send every case once."""
-        model = OpenInference(subject.url, timeout_s=params.answer_s)
+        model = OpenInference(subject.url, timeout_s=params.answer_s, headers=subject.headers)
         metadata = model.metadata()
         columns = list(subject.columns)
         cases = messy_cases(metadata, subject.rows, seed=run.seed, columns=columns, huge_rows=params.huge_rows)

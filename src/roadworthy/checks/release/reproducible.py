@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from roadworthy.base.errors import TargetAnswer
-from roadworthy.checks.scoring import feature_rows, required_target
+from roadworthy.checks.scoring import feature_rows, target_model
 from roadworthy.domain.criterion import Estimate
 from roadworthy.domain.evidence import Finding
 from roadworthy.domain.use_case import Part
@@ -58,7 +58,7 @@ class ReproducibleCheck(Check[Subject, Params]):
     def subject(self, context: CheckContext) -> Iterator[Subject]:
         """The declared target and single-row requests from the production feed."""
         source = context.data["production"]
-        model = OpenInference(required_target(context).url)
+        model = target_model(context)
         metadata = model.metadata()
         rows = feature_rows(open_table(source.pattern), source)
         columns = list(source.features)

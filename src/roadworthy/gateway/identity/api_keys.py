@@ -168,7 +168,7 @@ def new_key(
 
 def _key(entry: KeyEntry) -> _Key:
     caller = Caller(
-        id=entry.owner,
+        id=f"key:{entry.owner}",
         credential=entry.id,
         roles=frozenset(entry.roles),
         cohort=entry.cohort,

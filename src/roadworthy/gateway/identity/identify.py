@@ -3,7 +3,10 @@
 Rules kept here:
 1. One credential, in ``authorization: Bearer`` or in ``x-api-key``. Two of them are an error, since the next system
    could read the other one.
-2. Every refusal has the same words, whatever was wrong, and never repeats the credential.
+2. The id of a caller begins with who vouches for it: ``key:`` and the owner of the key, or ``oidc:``, 16 hex digits of
+   the issuer's SHA-256, and the subject. So nobody becomes another by choosing that one's name elsewhere, and waves,
+   limits, kept answers and pseudonyms, which all go by the id, never mix two of them. Policy goes by roles and cohorts.
+3. Every refusal has the same words, whatever was wrong, and never repeats the credential.
 """
 
 from typing import NoReturn

@@ -38,6 +38,7 @@ MOST_TOKEN_BYTES = 16 * 1024
 MOST_REMEMBERED = 16_384
 MOST_NAME_CHARS = 256
 
+_ISSUER_DIGITS = 16
 _MUST_UNDERSTAND = frozenset({"crit", "b64"})
 
 
@@ -87,6 +88,7 @@ class Tokens:
 
     def __init__(self, oidc: Oidc, jwks: Jwks, *, most_remembered: int = MOST_REMEMBERED) -> None:
         self._oidc, self._jwks, self._most = oidc, jwks, most_remembered
+        self._id_prefix = f"oidc:{hashlib.sha256(oidc.issuer.encode()).hexdigest()[:_ISSUER_DIGITS]}:"
         self._registry = _Registry(algorithms=list(oidc.algorithms), strict_check_header=False)
         self._revoked = None if oidc.revoked is None else _revoked_file(oidc)
         self._remembered: OrderedDict[bytes, _Remembered] = OrderedDict()
@@ -174,7 +176,7 @@ class Tokens:
             return None
         cohort = claims.get(oidc.cohort_claim, "")
         return Caller(
-            id=subject,
+            id=self._id_prefix + subject,
             credential=(token_id or "")[:MOST_NAME_CHARS] or "token",
             roles=_names(claims.get(oidc.roles_claim)),
             cohort=cohort if isinstance(cohort, str) and len(cohort) <= MOST_NAME_CHARS else "",

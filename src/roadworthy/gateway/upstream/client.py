@@ -6,12 +6,14 @@ Rules kept here:
 1. Nothing of the caller's that concerns the hop passes: hop-by-hop headers and those that Connection names (RFC 9110,
    section 7.6.1), Host, Content-Length, Expect. What the configuration adds replaces the caller's.
 2. A request that would not be one request on the wire is refused before anything is sent.
-3. An answer to a question in JSON is good when it is 2xx JSON (or the stream that was asked for) or 4xx other than 429.
-   429 and 5xx are failures; a redirect, a login page and broken JSON are no answers. Questions in no JSON pass as they are.
+3. An answer is good when it is 2xx JSON (or the stream that was asked for) or 4xx other than 429. 429 and 5xx are
+   failures; a redirect, a login page and broken JSON are no answers. Every route that is declared speaks JSON, so this does
+   not depend on what a caller says of its question; only what has no body by its method (GET) is not judged.
 4. A request goes out a second time from here in one case only: the connection had been free before, died before any byte
    of an answer, and the request is safe by its method or idempotent by declaration (RFC 9110, section 9.2.2).
 5. Every attempt is written down, cancelled ones too.
-6. Content with a coding (gzip) is never unfolded, so its JSON is not judged.
+6. Content with a coding (gzip) is never unfolded, so its JSON is not judged; it is no answer for a caller who asked for no
+   coding and could not read it.
 """
 
 import asyncio
@@ -160,6 +162,10 @@ class UpstreamClient:
                 bodiless=question.method == b"HEAD",
             )
             connection.check()
+            if connection.coded and not _takes_codings(question):
+                if connection.streaming:
+                    connection.abort()
+                raise UpstreamFailed(Failure.WRONG_CONTENT, sent=True)
             answer = await self._stream(connection, sending) if connection.streaming else _whole(connection, question)
             outcome = str(answer.status)
         except UpstreamFailed as failed:
@@ -190,7 +196,9 @@ class UpstreamClient:
             if name not in dropped:
                 lines.append(name + b": " + value)
             elif name == b"connection":
-                named = {token.strip().lower() for token in value.split(b",")}
+                # What describes the body is not about the hop, whoever says so.
+                tokens = {token.strip().lower() for token in value.split(b",")}
+                named = {token for token in tokens if not token.startswith(b"content-")}
         if named:
             lines[1:] = [line for line in lines[1:] if line.partition(b":")[0] not in named]
         count = self._fixed_lines + len(lines)
@@ -210,30 +218,30 @@ def _whole(connection: Connection, question: Question) -> Answer:
     if status == _TOO_MANY or status >= 500:
         raise StatusFailed(status, retry_after_s(connection.retry_after))
     body = connection.body()
-    if status < 400 and question.body and status != 204:
-        judge(question, status, connection.content_type, None if connection.coded else body)
+    if status < 400 and status != 204 and (question.body or question.method not in _BODILESS_METHODS):
+        judge(status, connection.content_type, None if connection.coded else body)
     return Answer(status, connection.headers, body)
 
 
-def judge(question: Question, status: int, content_type: bytes, body: bytes | None) -> None:
-    """Whether a 2xx or 3xx answer to a question with a body can be one.
+def _takes_codings(question: Question) -> bool:
+    """Whether the caller said which codings it reads; which of them came is the upstream's promise."""
+    return any(
+        name == b"accept-encoding" and value.strip().lower() not in {b"", b"identity"}
+        for name, value in question.headers
+    )
+
+
+def judge(status: int, content_type: bytes, body: bytes | None) -> None:
+    """Whether a 2xx or 3xx answer can be one.
 
     Args:
-        question: what was asked.
         status: of the answer.
         content_type: of the answer, lower-case.
         body: of the answer; None when it has a coding.
 
     Raises:
-        UpstreamFailed: it is not JSON though the question was, or it is not well-formed.
+        UpstreamFailed: it is no JSON, or not well-formed.
     """
-    for name, value in question.headers:
-        if name == b"content-type":
-            if _is_json(value.lower()):
-                break
-            return
-    else:
-        return
     if status >= 300 or not _is_json(content_type):
         raise UpstreamFailed(Failure.WRONG_CONTENT, sent=True)
     if body is not None and len(body) <= MOST_JUDGED_BYTES:

@@ -26,9 +26,9 @@ from roadworthy.gateway.exchange import Failure, Headers, UpstreamFailed
 
 MOST_HEAD_BYTES = 64 * 1024
 """Of status line and headers, and of all interim answers before them; also of the trailers."""
-HIGH_WATER_BYTES = 256 * 1024
+HIGH_WATER_BYTES = 64 * 1024
 """Of a stream that nobody has read yet: above it the socket is read no more."""
-LOW_WATER_BYTES = 64 * 1024
+LOW_WATER_BYTES = 16 * 1024
 _JOINED_BYTES = 64 * 1024
 """A body up to this size goes out in one piece with its head: a copy is cheaper than a second system call."""
 _TIMER_GRAIN_S = 0.001

@@ -7,7 +7,7 @@
     - name: discharge letter
       path: /score
       body: {patient: "{{tag}}", age: 61}
-      secret_headers: {x-api-key: keys/tester}       # each value is read from a file
+      headers_file: headers.json                     # {"authorization": "Bearer ...", "x-purpose": "test"}
       arrives:
       - {answer: /id}                                # JSON pointer into the answer
       - {get: "http://archive:8080/letters?patient={{tag}}", within_s: 20}
@@ -42,7 +42,7 @@ class Place(_Block):
     file: str | None = Field(default=None, description="A file, or a pattern of files.")
     within_s: Annotated[float, Field(gt=0, le=600)] = 10.0
     times: Annotated[int, Field(ge=1, le=100)] = Field(default=1, description="How often it stands there.")
-    secret_headers: Mapping[str, Path] = Field(default={}, description="Headers for get, read from files.")
+    headers_file: Path | None = Field(default=None, description="JSON file of headers for get.")
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
@@ -64,8 +64,7 @@ class Transaction(_Block):
     method: Literal["POST", "PUT"] = "POST"
     path: str = Field(pattern=r"^/[^\s]*$", description="At the gateway.")
     body: Mapping[str, Any]
-    headers: Mapping[str, str] = {}
-    secret_headers: Mapping[str, Path] = {}
+    headers_file: Path | None = Field(default=None, description="JSON file of headers, such as a credential.")
     arrives: list[Place] = Field(min_length=1)
 
     @model_validator(mode="after")

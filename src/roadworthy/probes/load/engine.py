@@ -12,7 +12,7 @@ Rules kept here:
 1. No request is dropped, delayed or thinned because the target is slow: it is settled exactly once, with an outcome.
 2. The timer of the event loop counts whole milliseconds. So the engine sleeps until shortly before the next instant and
    then turns the loop without waiting; those idle turns are not counted as work.
-3. Per request only numbers are kept, in arrays; histograms are made at the end.
+3. Per request only numbers are kept, in arrays; histograms and the series are made at the end.
 """
 
 import asyncio
@@ -29,18 +29,20 @@ from roadworthy.kit.context import Peak
 from roadworthy.probes.load.histogram import histogram_of
 from roadworthy.probes.load.result import LoadResult
 from roadworthy.probes.load.schedule import peak_of
+from roadworthy.probes.load.series import (
+    CONNECT_ERROR,
+    CONNECTION_LOST,
+    INTERRUPTED,
+    MALFORMED,
+    NOT_JSON,
+    OK,
+    PENDING,
+    TIMEOUT,
+    outcome_name,
+    series_of,
+)
 from roadworthy.probes.load.spec import LoadSpec
 
-# Outcomes below 100; an HTTP status other than ok stands for itself.
-PENDING, OK, TIMEOUT, CONNECT_ERROR, CONNECTION_LOST, MALFORMED, NOT_JSON, INTERRUPTED = range(8)
-_NAMES = {
-    TIMEOUT: "timeout",
-    CONNECT_ERROR: "connect_error",
-    CONNECTION_LOST: "connection_lost",
-    MALFORMED: "malformed",
-    NOT_JSON: "not_json",
-    INTERRUPTED: "interrupted",
-}
 _HTTP_OK = 200
 
 LEAD_S = 0.05  # between set-up and the first instant, so that set-up does not count as lag
@@ -337,7 +339,7 @@ class Engine:
         outcomes = np.array(self._outcomes[: self._next], dtype=np.int16)
         age_s = np.array(self._age_s[: self._next], dtype=np.float64)
         times_s = np.asarray(self._spec.times_s[: self._next], dtype=np.float64)
-        errors = Counter(_name(code) for code in outcomes[outcomes != OK].tolist())
+        errors = Counter(outcome_name(code) for code in outcomes[outcomes != OK].tolist())
         answered = outcomes == OK
         return LoadResult(
             scheduled=self._next,
@@ -354,11 +356,8 @@ class Engine:
             cpu_share=cpu_s / duration_s,
             connections=self._most_open,
             interrupted=self._interrupted,
+            series=series_of(times_s, age_s, outcomes),
         )
-
-
-def _name(outcome: int) -> str:
-    return _NAMES.get(outcome, f"http_{outcome}")
 
 
 def _peak(instants_s: "np.ndarray[tuple[int, ...], np.dtype[np.float64]]") -> Peak | None:

@@ -106,17 +106,6 @@ class Histogram:
         bucket = int(np.searchsorted(np.cumsum(self.counts), rank, side="left"))
         return self._upper_edge_s(bucket)
 
-    def upper_edges_s(self) -> NDArray[np.float64]:
-        """Every duration, in seconds, as its bucket's upper edge; sorted, shape (total,).
-
-        What ``stats.quantiles.quantile_interval`` takes. (Not called here: the generator's process need not load the
-        statistics.) Latencies of neighbouring requests are not independent, so such an interval is narrower than the
-        truth for a short run with few slow spells.
-        """
-        filled = np.flatnonzero(self.counts)
-        edges = np.array([self._upper_edge_s(int(bucket)) for bucket in filled], dtype=np.float64)
-        return np.repeat(edges, self.counts[filled])
-
     def count_above(self, threshold_s: float) -> int:
         """How many durations lie in buckets that end above ``threshold_s``."""
         return int(self.counts[_EDGES_S[1:] > threshold_s].sum())

@@ -13,13 +13,16 @@ from numpy.typing import NDArray
 
 from roadworthy.base.errors import EmptyData, MissingFile, UnreadableData
 
+_USUAL = "TIMESTAMP"
 
-def read_arrivals(path: Path, column: str = "TIMESTAMP") -> NDArray[np.float64]:
+
+def read_arrivals(path: Path, column: str | None = None) -> NDArray[np.float64]:
     """Seconds since the first arrival, sorted, shape (n,).
 
     Args:
         path: a CSV file with a header line.
-        column: whose cells hold instants such as ``2023-11-16 18:15:46.6805900``, all in one time zone.
+        column: whose cells hold instants such as ``2023-11-16 18:15:46.6805900``, all in one time zone. None: the only
+            column of the file, whatever its name, or else ``TIMESTAMP``, as public traces call it.
 
     Raises:
         MissingFile: no such file (RW-102).
@@ -44,26 +47,36 @@ def read_arrivals(path: Path, column: str = "TIMESTAMP") -> NDArray[np.float64]:
     return times_s
 
 
-def _column(lines: Iterable[str], column: str, where: str) -> list[int]:
+def _column(lines: Iterable[str], column: str | None, where: str) -> list[int]:
     rows = csv.reader(lines)
     header = next(rows, [])
-    if column not in header:
+    if column is None:
+        column = header[0] if len(header) == 1 else _USUAL
+    if column not in header or _stamp(column) is not None:
         raise UnreadableData(
-            f"The trace has the columns {header}, and no {column!r}.",
-            remedy="Name the column of instants.",
+            f"The trace begins with {header}, which names no {_USUAL!r} or other single column of instants.",
+            remedy=f"Begin with a line of names; call the column {_USUAL}, or leave only that column.",
             where=where,
         )
     position = header.index(column)
     stamps: list[int] = []
     for row in rows:
         cell = row[position] if position < len(row) else ""
-        try:
-            stamp = np.datetime64(cell.removesuffix("Z"), "ns")
-        except ValueError as error:
+        stamp = _stamp(cell)
+        if stamp is None:
             raise UnreadableData(
-                f"{cell!r} is not an instant.", remedy="Correct the cell.", where=f"{where}:{rows.line_num}"
-            ) from error
-        if np.isnat(stamp):
-            raise UnreadableData("An instant is empty.", remedy="Correct the cell.", where=f"{where}:{rows.line_num}")
-        stamps.append(int(stamp.astype(np.int64)))
+                f"{cell!r} is not an instant.",
+                remedy="Write instants such as 2023-11-16 18:15:46.68.",
+                where=f"{where}:{rows.line_num}",
+            )
+        stamps.append(stamp)
     return stamps
+
+
+def _stamp(cell: str) -> int | None:
+    """Nanoseconds since 1970, or None for what is no instant; numpy takes a bare number for a year, we do not."""
+    try:
+        stamp = np.datetime64(cell.removesuffix("Z"), "ns")
+    except ValueError:
+        return None
+    return None if np.isnat(stamp) or cell.isdigit() else int(stamp.astype(np.int64))

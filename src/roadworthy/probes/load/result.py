@@ -7,6 +7,7 @@ How to read the figures:
    counted in ``errors`` and nowhere else: a quick refusal must not flatter the percentiles.
 3. ``send_lag`` is how late the generator's own timer was, measured when a request comes up and before any connection is
    looked for. Waiting for a free connection is the target's slowness and counts as latency instead.
+4. ``series`` holds every request in the order of time, for what must know which of them were neighbours.
 """
 
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ from roadworthy.base.codec import from_json, to_json
 from roadworthy.base.errors import GeneratorLagged, MalformedEvidence
 from roadworthy.kit.context import Peak
 from roadworthy.probes.load.histogram import Histogram, histogram_from_json
+from roadworthy.probes.load.series import Series, series_from_json
 
 _PLAIN = ("scheduled", "sent", "completed", "ok", "connections", "duration_s", "cpu_s", "cpu_share", "interrupted")
 
@@ -40,6 +42,7 @@ class LoadResult:
         cpu_s: processor time of the generator, without the turns in which it only waited for the next instant.
         cpu_share: ``cpu_s`` over ``duration_s``: 1 means that one core was full of work.
         connections: largest number of connections open at once.
+        series: every scheduled request, in the order of intended send times.
         interrupted: whether the run was cancelled.
     """
 
@@ -56,6 +59,7 @@ class LoadResult:
     cpu_s: float
     cpu_share: float
     connections: int
+    series: Series
     interrupted: bool = field(default=False)
 
     @property
@@ -72,6 +76,7 @@ class LoadResult:
             "send_lag": self.send_lag.to_json(),
             "sent_peak": to_json(self.sent_peak),
             "ok_peak": to_json(self.ok_peak),
+            "series": self.series.to_json(),
         }
 
 
@@ -131,6 +136,7 @@ def result_from_json(value: Mapping[str, Any]) -> LoadResult:
             send_lag=histogram_from_json(value["send_lag"]),
             sent_peak=_peak(value["sent_peak"]),
             ok_peak=_peak(value["ok_peak"]),
+            series=series_from_json(value["series"]),
             interrupted=from_json(bool, value["interrupted"], path="interrupted"),
         )
     except (KeyError, TypeError) as error:

@@ -20,6 +20,7 @@ Times = NDArray[np.float64]
 
 WINDOWS_S = (1.0, 10.0, 60.0)
 PERIOD_S = 60.0
+_SLOWEST = 1e-3
 _BISECTIONS = 60
 _EDGE = 1e-9
 _EVEN = 1 + 1e-12
@@ -82,16 +83,18 @@ def peak_of(times_s: ArrayLike, derived_from: str = "measured") -> Peak:
     return Peak(per_1_s=per_1_s, per_10_s=per_10_s, per_60_s=per_60_s, derived_from=derived_from)
 
 
-def compression_for(times_s: ArrayLike, target: Peak) -> float:
-    """The smallest ``scale`` (at least 1) at which a recorded trace reaches every rate of ``target``.
+def compression_for(times_s: ArrayLike, target: Peak, *, least: float = 1.0) -> float:
+    """The smallest ``scale`` (at least ``least``) at which a recorded trace reaches every rate of ``target``.
 
     Compressing by s moves the recorded windows of s, 10 s and 60 s seconds into windows of 1, 10 and 60 seconds, so the
-    counts rise with s and bisection finds the scale to 1 part in 10**9.
+    counts rise with s and bisection finds the scale to 1 part in 10**9. A ``least`` below 1 allows a busier trace than
+    was asked for to be slowed down.
 
     Raises:
         EmptyData: no arrivals (RW-104).
         ParameterError: the trace holds too few requests to reach the target however dense it gets (RW-114).
     """
+    _check_positive("least", least)
     times = _sorted(times_s)
     counts = _target_counts(target, 1.0)
     if times.size < max(counts):
@@ -99,7 +102,7 @@ def compression_for(times_s: ArrayLike, target: Peak) -> float:
             f"A trace of {times.size} requests cannot reach {max(counts)} within one window.",
             remedy="Give a longer trace, or use at_peak, which makes its own arrivals.",
         )
-    low, high = 1.0, max(1.0, float(times[-1] - times[0]) * 2.0)
+    low, high = least, max(least, float(times[-1] - times[0]) * 2.0)
     if _reaches(times, low, counts):
         return low
     for _ in range(_BISECTIONS):
@@ -107,6 +110,47 @@ def compression_for(times_s: ArrayLike, target: Peak) -> float:
         low, high = (low, middle) if _reaches(times, middle, counts) else (middle, high)
     # At the exact scale a request stands on the edge of its window, where rounding may put it outside.
     return high * (1 + _EDGE)
+
+
+def recorded_at_peak(times_s: ArrayLike, peak: Peak, duration_s: float, *, factor: float = 1.5) -> tuple[Times, float]:
+    """The busiest stretch of a recorded trace, replayed so that it reaches ``factor`` times the declared peak.
+
+    1. The whole trace gives a first scale, slower than recorded where the record is busier than what is asked for.
+    2. The stretch that lasts ``duration_s`` at that scale is cut out, its busiest minute in the middle.
+    3. The stretch gives the scale: the same, or a larger one where a short burst was left outside. So the replay lasts
+       ``duration_s`` at most, and all three windows reach their rates in it, the two that do not decide exceeding them.
+
+    Args:
+        times_s: recorded arrival times in seconds from any origin, shape (n,).
+        peak: declared rates in requests per second.
+        duration_s: longest replay, at least 60, so that it holds a window of every length.
+        factor: multiple of the peak to reach, for example 1.5.
+
+    Returns:
+        The schedule, starting at 0, and its scale: how many recorded seconds pass in one.
+
+    Raises:
+        EmptyData: no arrivals (RW-104).
+        ParameterError: a value out of range, rates that contradict each other, or too short a trace (RW-114).
+    """
+    _check_positive("factor", factor)
+    if not (math.isfinite(duration_s) and duration_s >= WINDOWS_S[2]):
+        raise ParameterError(f"A replay of {duration_s} s holds no window of 60 s.", remedy="Replay 60 s or more.")
+    _check_consistent(peak)
+    times = _sorted(times_s)
+    rates = (peak.per_1_s * factor, peak.per_10_s * factor, peak.per_60_s * factor)
+    target = Peak(per_1_s=rates[0], per_10_s=rates[1], per_60_s=rates[2], derived_from=peak.derived_from)
+    # 1
+    first = compression_for(times, target, least=_SLOWEST)
+    # 2
+    length_s, minute_s = duration_s * first, WINDOWS_S[2] * first
+    busiest_s = float(times[_counts(times, minute_s).argmax()])
+    latest_s = max(float(times[0]), float(times[-1]) - length_s)
+    start_s = min(max(float(times[0]), busiest_s - (length_s - minute_s) / 2), latest_s)
+    stretch: Times = times[(times >= start_s) & (times <= start_s + length_s)]
+    # 3
+    scale = compression_for(stretch, target, least=_SLOWEST)
+    return recorded(stretch, scale=scale), scale
 
 
 def at_peak(peak: Peak, duration_s: float, seed: int, *, factor: float = 1.5) -> Times:
@@ -177,8 +221,12 @@ def _scattered(generator: np.random.Generator, start_s: float, length_s: float, 
 
 
 def _busiest(times: Times, window_s: float) -> int:
-    ends = np.searchsorted(times, times + window_s, side="left")
-    return int((ends - np.arange(times.size)).max())
+    return int(_counts(times, window_s).max())
+
+
+def _counts(times: Times, window_s: float) -> NDArray[np.intp]:
+    """How many arrivals the window holds that begins with each, shape of ``times``."""
+    return np.searchsorted(times, times + window_s, side="left") - np.arange(times.size)
 
 
 def _reaches(times: Times, scale: float, counts: tuple[int, ...]) -> bool:
