@@ -84,6 +84,7 @@ def state_of(store):
     return [leaf_hash(leaf).hex() for leaf in leaves], {name[6:] for name in members if name.startswith("blobs/")}
 
 
+@pytest.mark.slow
 def test_killed_at_random_instants_nothing_acknowledged_is_lost(tmp_path, nursery):
     """After every death: all acknowledged entries and attachments are there, the tree verifies, writing goes on."""
     dice = random.Random(20261121)

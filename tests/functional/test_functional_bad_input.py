@@ -220,7 +220,7 @@ def test_a_parameter_that_cannot_be_used(demo: Project, text: str, code: int, er
 
 @pytest.mark.parametrize(
     "words",
-    [("inspect", "T99"), ("inspect", "endpoint.helth"), ("gaps", "assign", "T99", "--as", "ada", "--owner", "x")],
+    [("inspect", "Q77"), ("inspect", "endpoint.helth"), ("gaps", "assign", "T99", "--as", "ada", "--owner", "x")],
     ids=" ".join,
 )
 def test_an_unknown_criterion(road: Project, words: tuple[str, ...], capsys: Said) -> None:
@@ -233,7 +233,7 @@ def test_an_unknown_criterion(road: Project, words: tuple[str, ...], capsys: Sai
 
 def test_an_unknown_criterion_on_a_fresh_folder(demo: Project, capsys: Said) -> None:
     """Nothing is registered on the way."""
-    assert demo.run("inspect", "T99") == 2
+    assert demo.run("inspect", "Q77") == 2
     explained(capsys, "RW-107", "Known here")
     assert nothing_written(demo)
 

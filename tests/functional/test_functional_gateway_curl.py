@@ -16,6 +16,7 @@ from roadworthy.probes.open_inference import OpenInference, Tensor
 from roadworthy.probes.stand_in import good_body
 
 pytest_plugins = ["gateway_world"]
+pytestmark = pytest.mark.slow
 
 CURL = shutil.which("curl")
 needs_curl = pytest.mark.skipif(CURL is None, reason="curl is not installed")

@@ -10,6 +10,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 pytest_plugins = ["gateway_world"]
+pytestmark = pytest.mark.slow
 
 ASKED = json.dumps({"model": "assistant", "messages": [{"role": "user", "content": "hello"}]}).encode()
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"

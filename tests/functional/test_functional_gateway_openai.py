@@ -10,6 +10,7 @@ import published_leaves
 import pytest
 
 pytest_plugins = ["gateway_world"]
+pytestmark = pytest.mark.slow
 
 ASKED = [{"role": "user", "content": "How many days may I work from home?"}]
 SLOWLY = [{"role": "user", "content": "slowly, and in many words please, as people talk"}]

@@ -49,6 +49,7 @@ def on_record(project: Project) -> list[tuple[str, str]]:
         workspace.close()
 
 
+@pytest.mark.slow
 def test_killed_twice_and_nothing_is_lost_or_done_again(road: Project) -> None:
     """Once after the first check, in the middle of a window, once a little later: the record is that of one round."""
     for enough in (1, 4):
@@ -69,6 +70,7 @@ def test_killed_twice_and_nothing_is_lost_or_done_again(road: Project) -> None:
     assert len(on_record(road)) == WINDOWS * len(CHECKS)
 
 
+@pytest.mark.slow
 def test_every_prints_a_line_a_round_until_ctrl_c(road: Project) -> None:
     """The first round has all windows, the next ones what came since; Ctrl-C ends it with 130."""
     with started(road, "--every", "1s") as process:

@@ -89,6 +89,7 @@ def loaded(demo: Project) -> Project:
     return demo
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_what_was_finished(loaded: Project, capsys: pytest.CaptureFixture[str]) -> None:
     """Exit code 130; the finished check is on record, the load test as terminated, and the next inspection goes on."""
     with subprocess.Popen(

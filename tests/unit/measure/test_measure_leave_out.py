@@ -24,6 +24,7 @@ def test_a_model_that_reads_the_site_is_overestimated() -> None:
     assert report.overestimate.estimate == pytest.approx(report.pooled.estimate - corrected)
 
 
+@pytest.mark.slow
 def test_a_model_that_does_not_is_not() -> None:
     """Without the token the usual figure is the truth, and no site loses."""
     inputs, labels, site = sites_with_shares(1)
