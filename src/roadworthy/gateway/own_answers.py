@@ -3,7 +3,7 @@
 Rules kept here:
 1. An answer in the background is asked for like any other, and holds its place and its question until it has ended,
    however it ends: an answer that never came reads as failed.
-2. Reading it needs what asking needed, as it is then: switch, policy, certificate.
+2. Reading it needs what asking needed, as it is then: switch, policy, certificate. So polling counts against the rates.
 3. The first reading of what the AI system said is an outcome of its own, without an intent, with ``record`` naming the
    exchange; it is durable before the answer leaves. Polling before and reading again leave nothing.
 """
