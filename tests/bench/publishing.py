@@ -18,7 +18,6 @@ from pathlib import Path
 from roadworthy.ledger.checkpoint import CheckpointSigner
 from roadworthy.ledger.keys import key_from_seed
 from roadworthy.ledger.log import verify_log
-from roadworthy.ledger.merkle import Frontier
 from roadworthy.ledgerd.publisher import Publisher
 
 BUILD = Path(__file__).parents[2] / "build" / "bench"
@@ -35,13 +34,12 @@ async def feed(folder: Path, rate: int, seconds: float) -> dict[str, float]:
     waits_ms: list[float] = []
     waiting: list[tuple[int, float]] = []
     notes: set[str] = set()
-    # The frontier is the group commit's work: it is not made here, and the publisher's check of it is not timed.
-    size, frontier = 0, Frontier()
+    size = 0
     began_s, began_cpu_s = time.perf_counter(), time.process_time()
     while (elapsed_s := time.perf_counter() - began_s) < seconds:
         due = int(elapsed_s * rate)
         if due > size:
-            publisher.on_durable(size, [b'{"n":%014d}' % index + b"x" * 580 for index in range(size, due)], frontier)
+            publisher.on_durable(size, [b'{"n":%014d}' % index + b"x" * 580 for index in range(size, due)])
             size = due
             waiting.append((size, time.perf_counter()))
         await asyncio.sleep(TURN_S)

@@ -37,13 +37,15 @@ class Story:
         self.images = 0
         self._serial = 0
         self._image_share = 0.0
+        self._said = False
+        self._gone = {}
 
     def records(self):
         """A batch that nothing else ever wrote."""
         batch = []
         for _ in range(self.dice.choice((1, 1, 2, 3, 8))):
             self._serial += 1
-            sealed = bytes([self._serial % 255 + 1]) * self.dice.choice((0, 20, 300, 1200))
+            sealed = (b"<%06d>" % self._serial * 150)[: self.dice.choice((0, 20, 300, 1200))]
             batch.append(LedgerRecord(b'{"n":%d,"x":"%s"}' % (self._serial, b"x" * self.dice.randrange(300)), sealed))
         return batch
 
@@ -62,6 +64,7 @@ class Story:
         for index in [*list(self.sealed)[-2:], *self.dice.sample(list(self.sealed), min(2, len(self.sealed)))]:
             if reader.read(index) != (self.sealed[index] or None):
                 raise Broken(f"the payload of entry {index} is not what it should be")
+        self.check_gone(storage)
         return state, leaves
 
     def live(self, commits):
@@ -78,16 +81,18 @@ class Story:
                     self.storage.fail[number] = self.dice.choice(FAULTS)
             if self.dice.random() < 0.2:
                 writer.prepare()
-            if self.dice.random() < 0.15 and self.sealed:
-                self.erase(reader, self.dice.choice(list(self.sealed)))
-            if not self.commit(writer):
+            erased = self.dice.choice(list(self.sealed)) if self.dice.random() < 0.15 and self.sealed else None
+            if not self.commit(writer, said=erased is not None):
                 break
+            if erased is not None and self._said:
+                self.erase(reader, erased)
             self.check_image()
         self.storage.observer = None
 
-    def commit(self, writer):
-        """One batch; whether the writer goes on."""
+    def commit(self, writer, *, said=False):
+        """One batch; whether the writer goes on. An erasure is done only when the frame that says so is durable."""
         batch = self.records()
+        self._said = False
         try:
             first = writer.commit(batch)
         except DiskFull:
@@ -98,16 +103,28 @@ class Story:
             if index in self.promised:
                 raise Broken(f"the index {index} was given twice")
             self.promised[index], self.sealed[index] = record.leaf, record.sealed
+        self._said = said
         return True
 
     def erase(self, reader, index):
         """Erase a payload: until it is done it may be there or not, afterwards it must be gone."""
-        del self.sealed[index]
+        sealed = self.sealed.pop(index)
         try:
             reader.erase(index)
         except StoreBroken:
             return
         self.sealed[index] = None
+        if sealed:
+            self._gone[index] = sealed
+            self.check_gone(self.storage)
+            self.check_gone(self.storage.image(self.dice))
+
+    def check_gone(self, storage):
+        """No copy of an erased payload stands in any file."""
+        contents = [storage.files[inode].live for inode in storage.names_live.values()]
+        for index, sealed in self._gone.items():
+            if any(sealed in content for content in contents):
+                raise Broken(f"a copy of the erased payload of entry {index} stands on the disk")
 
     def maybe_cut(self):
         """Called in the middle of a step."""

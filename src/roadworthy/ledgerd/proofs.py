@@ -1,7 +1,9 @@
 """What the ledger's process answers about proofs. Owns the asks ``proof`` and ``checkpoint``; sockets are the server's.
 
 ``proof`` {"index", "wait_s"?} gives {"index", "leaf", "receipt", "cosigned"}: the leaf's text, its ``.tlog-proof``, and
-whether enough witnesses cosigned the checkpoint in it. ``checkpoint`` {} gives {"checkpoint", "cosigned", "fault"}.
+whether enough witnesses cosigned the checkpoint in it. ``checkpoint`` {} gives {"checkpoint", "cosigned", "fault",
+"witness_faults"}: both notes, why publishing stands still, and, by URL, why a witness is left out. ``status`` says the
+faults, too.
 """
 
 import asyncio
@@ -43,13 +45,23 @@ class Proofs:
         size, note, cosigned = await self._publisher.covering(index, wait_s)
         leaf, path = await asyncio.to_thread(self._look_up, index, size)
         receipt = Receipt(index=index, path=path, note=note).text()
-        return {"index": index, "leaf": leaf.decode("utf-8"), "receipt": receipt, "cosigned": cosigned}
+        try:
+            text = leaf.decode("utf-8")
+        except UnicodeDecodeError as error:
+            what = f"Entry {index} is no text."
+            raise LedgerBroken(what, remedy="Take its bytes from the published bundle.") from error
+        return {"index": index, "leaf": text, "receipt": receipt, "cosigned": cosigned}
 
     async def checkpoint(self, _: dict[str, Any]) -> dict[str, Any]:
         """The published checkpoints, and what is wrong with publishing, if anything is."""
         note, cosigned = self._publisher.notes()
-        fault = self._publisher.fault
-        return {"checkpoint": note, "cosigned": cosigned, "fault": None if fault is None else str(fault)}
+        return {"checkpoint": note, "cosigned": cosigned, **self.faults()}
+
+    def faults(self) -> dict[str, Any]:
+        """What is wrong with publishing, and with the witnesses."""
+        fault, witnesses = self._publisher.fault, self._publisher.witnesses
+        left_out = {} if witnesses is None else {url: str(each) for url, each in witnesses.faults.items()}
+        return {"fault": None if fault is None else str(fault), "witness_faults": left_out}
 
     def _look_up(self, index: int, size: int) -> tuple[bytes, tuple[bytes, ...]]:
         store = self._publisher.store
@@ -61,6 +73,18 @@ class Proofs:
         if offset >= len(entries):
             raise LedgerBroken("The bundle is cut short.", remedy="Verify the log.", where=bundle.text())
         return entries[offset], path
+
+
+def telling(status: Handler, *facts: Callable[[], dict[str, Any]]) -> Handler:
+    """The ask ``status``, which says these facts as well."""
+
+    async def told(ask: dict[str, Any]) -> dict[str, Any]:
+        answer = dict(await status(ask))
+        for each in facts:
+            answer |= each()
+        return answer
+
+    return told
 
 
 def index_of(ask: dict[str, Any]) -> int:

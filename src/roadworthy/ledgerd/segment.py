@@ -3,14 +3,17 @@
 A segment is a file of frames, one after another, followed by zeros. Numbers are big-endian. A frame is::
 
     magic (4) | version (u16) | leaves bytes (u32) | payload bytes (u32) | epoch (u64) | sequence (u64) | first index (u64)
-    | count (u32) | SHA-256 of the previous frame's header and leaves (32) | CRC-32 of all this and the leaves (u32)
+    | count (u32) | SHA-256 of the previous frame's header, leaves and lengths (32) | CRC-32 of the payloads (u32)
+    | CRC-32 of all this, the leaves and the lengths (u32)
     leaves     for each: length (u16), leaf: the framing of C2SP entry bundles
-    payloads   for each: length (u32), sealed bytes
+    lengths    for each: length of its sealed payload (u32)
+    payloads   for each: sealed bytes
 
 Rules kept here:
-1. Header and leaves are guarded by the CRC against accidents and by the chain of digests against a frame that is left out.
+1. Header, leaves and lengths are guarded by the CRC against accidents and by the chain of digests against a frame that
+   is left out. So a payload is always found at its very bytes, and never another in its place.
 2. The payloads are guarded by neither, so one can be overwritten with zeros; their own tags and the leaves' commitments
-   guard them.
+   guard them. Their CRC says only whether all of a frame arrived; it holds until one of them is erased.
 3. The magic holds bytes that no text in UTF-8 has, so a leaf cannot look like the beginning of a frame.
 """
 
@@ -18,7 +21,7 @@ import hashlib
 import re
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from roadworthy.ledger.tiles import split_entries
@@ -26,15 +29,15 @@ from roadworthy.wire.ledger_messages import LedgerRecord
 
 FOLDER = "segments"
 MAGIC = b"\xf8RW\xff"
-VERSION = 1
+VERSION = 2
 NO_DIGEST = bytes(32)
 """What the first frame of a ledger says of the frame before it."""
 
-_HEADER = struct.Struct(">4sHIIQQQI32s")
+_HEADER = struct.Struct(">4sHIIQQQI32sI")
 _CRC = struct.Struct(">I")
 _LEAF = struct.Struct(">H")
-_SEALED = struct.Struct(">I")
 _NAME = re.compile(FOLDER + r"/(\d{20})\.seg")
+_LENGTH_BYTES = 4
 
 HEADER_BYTES = _HEADER.size + _CRC.size
 
@@ -49,21 +52,38 @@ class FrameHeader(NamedTuple):
     first_index: int
     leaf_count: int
     previous: bytes
+    payload_crc: int
+
+    @property
+    def guarded_bytes(self) -> int:
+        """How much of the frame its CRC covers: header, leaves and lengths."""
+        return HEADER_BYTES + self.leaves_bytes + _LENGTH_BYTES * self.leaf_count
 
 
 class Frame(NamedTuple):
-    """A frame that was read and is whole: ``offset`` and ``end`` are its place in the segment, ``digest`` its name."""
+    """A frame that was read and is whole: ``offset`` and ``end`` are its place in the segment, ``digest`` its name.
+
+    ``lengths`` are those of the sealed payloads, which begin at ``payload_offset``.
+    """
 
     header: FrameHeader
     leaves: tuple[bytes, ...]
+    lengths: tuple[int, ...]
     digest: bytes
     offset: int
+    payload_offset: int
     end: int
 
     @property
     def until_index(self) -> int:
         """The index of the first leaf after it."""
         return self.header.first_index + self.header.leaf_count
+
+    def span(self, index: int) -> tuple[int, int]:
+        """Start and end in the segment of the sealed payload of leaf ``index``, which must be one of this frame's."""
+        place = index - self.header.first_index
+        start = self.payload_offset + sum(self.lengths[:place])
+        return start, start + self.lengths[place]
 
 
 def segment_name(first_index: int) -> str:
@@ -82,16 +102,19 @@ def build_frame(
 ) -> tuple[bytes, bytes]:
     """The bytes of a frame, and its digest: what the next frame calls ``previous``."""
     parts: list[bytes] = []
-    payloads: list[bytes] = []
-    for leaf, sealed in records:
+    for leaf, _ in records:
         parts += (_LEAF.pack(len(leaf)), leaf)
-        payloads += (_SEALED.pack(len(sealed)), sealed)
-    leaves, payload = b"".join(parts), b"".join(payloads)
-    head = _HEADER.pack(MAGIC, VERSION, len(leaves), len(payload), epoch, sequence, first_index, len(records), previous)
-    head += _CRC.pack(zlib.crc32(leaves, zlib.crc32(head)))
+    leaves = b"".join(parts)
+    sealed = [record.sealed for record in records]
+    count, payload = len(sealed), b"".join(sealed)
+    lengths = struct.pack(f">{count}I", *map(len, sealed))
+    numbers = (len(leaves), len(payload), epoch, sequence, first_index, count, previous, zlib.crc32(payload))
+    head = _HEADER.pack(MAGIC, VERSION, *numbers)
+    head += _CRC.pack(zlib.crc32(lengths, zlib.crc32(leaves, zlib.crc32(head))))
     digest = hashlib.sha256(head)
     digest.update(leaves)
-    return b"".join((head, leaves, payload)), digest.digest()
+    digest.update(lengths)
+    return b"".join((head, leaves, lengths, payload)), digest.digest()
 
 
 def read_header(data: bytes, offset: int = 0) -> FrameHeader | None:
@@ -104,42 +127,48 @@ def read_header(data: bytes, offset: int = 0) -> FrameHeader | None:
 
 def read_frame(data: bytes, offset: int) -> Frame | None:
     """The frame at ``offset``, verified; None if there is none, or not all of it."""
+    frame = read_guarded(data, offset)
+    return frame if frame is not None and frame.end <= len(data) else None
+
+
+def read_guarded(data: bytes, offset: int = 0) -> Frame | None:
+    """The frame at ``offset`` as far as its CRC covers it: the payloads may be missing from ``data``."""
     header = read_header(data, offset)
     if header is None:
         return None
-    start = offset + HEADER_BYTES
-    middle = start + header.leaves_bytes
-    end = middle + header.payload_bytes
-    if end > len(data):
+    start, middle = offset + HEADER_BYTES, offset + HEADER_BYTES + header.leaves_bytes
+    after = offset + header.guarded_bytes
+    if after > len(data):
         return None
-    body = data[start:middle]
+    view = memoryview(data)
     (crc,) = _CRC.unpack_from(data, start - _CRC.size)
-    if crc != zlib.crc32(body, zlib.crc32(data[offset : start - _CRC.size])):
+    if crc != zlib.crc32(view[start:after], zlib.crc32(view[offset : start - _CRC.size])):
         return None
-    leaves, rest = split_entries(body)
-    if rest or len(leaves) != header.leaf_count or not leaves:
+    leaves, rest = split_entries(data[start:middle])
+    lengths = struct.unpack_from(f">{header.leaf_count}I", data, middle)
+    if rest or len(leaves) != header.leaf_count or not leaves or sum(lengths) != header.payload_bytes:
         return None
-    digest = hashlib.sha256(data[offset:middle]).digest()
-    return Frame(header, leaves, digest, offset, end)
+    digest = hashlib.sha256(view[offset:after]).digest()
+    return Frame(header, leaves, lengths, digest, offset, after, after + header.payload_bytes)
 
 
-def find_frame(data: bytes, offset: int) -> Frame | None:
-    """The first whole frame at ``offset`` or after it."""
+def payloads_arrived(data: bytes, frame: Frame) -> bool:
+    """Whether the payloads of a frame are those that were written with it; after an erasure they are not."""
+    return zlib.crc32(memoryview(data)[frame.payload_offset : frame.end]) == frame.header.payload_crc
+
+
+def find_frame(data: bytes, offset: int, plausible: Callable[[FrameHeader], bool]) -> Frame | None:
+    """The first whole frame at ``offset`` or after it whose header is ``plausible``.
+
+    A payload may be made of headers, each of which claims that megabytes follow. To verify all of them would take time
+    with the square of their number, so numbers that cannot be are passed over without a look at what follows.
+    """
     at = data.find(MAGIC, offset)
     while at >= 0:
-        frame = read_frame(data, at)
-        if frame is not None:
-            return frame
+        header = read_header(data, at)
+        if header is not None and plausible(header):
+            frame = read_frame(data, at)
+            if frame is not None:
+                return frame
         at = data.find(MAGIC, at + 1)
     return None
-
-
-def sealed_spans(block: bytes) -> Iterator[tuple[int, int]]:
-    """Start and end of each sealed payload in a block of them; ends early where a length does not fit the block."""
-    offset = 0
-    while offset + _SEALED.size <= len(block):
-        start = offset + _SEALED.size
-        offset = start + int(_SEALED.unpack_from(block, offset)[0])
-        if offset > len(block):
-            return
-        yield start, offset

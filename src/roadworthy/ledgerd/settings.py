@@ -26,6 +26,7 @@ class LedgerSettings:
         socket_path: Unix socket; mode 0600.
         node: id of this node: the actor of the leaves that the process writes itself.
         most_waiting: records under way before appends are refused.
+        most_waiting_bytes: of their leaves and payloads, before appends are refused.
         segment_bytes: length of a segment file.
         most_batch_bytes: of one group commit, unless a single append is larger.
         witnesses: URLs of witnesses.
@@ -40,6 +41,7 @@ class LedgerSettings:
     socket_path: Path
     node: str = "ledgerd"
     most_waiting: int = 4_096
+    most_waiting_bytes: int = 128 * 1024 * 1024
     segment_bytes: int = 64 * 1024 * 1024
     most_batch_bytes: int = 256 * 1024
     witnesses: tuple[str, ...] = ()
@@ -48,7 +50,10 @@ class LedgerSettings:
     operator_keys: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if min(self.most_waiting, self.segment_bytes, self.most_batch_bytes) < 1 or self.quorum < 0:
+        if (
+            min(self.most_waiting, self.most_waiting_bytes, self.segment_bytes, self.most_batch_bytes) < 1
+            or self.quorum < 0
+        ):
             raise ParameterError("A limit of the ledger is below 1.", remedy="Leave it out to get its usual value.")
         if not self.origin or not self.node or self.quorum > len(self.witness_keys):
             what = "The ledger needs an origin, a node, and at least as many witness keys as cosignatures."

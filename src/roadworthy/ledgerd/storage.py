@@ -6,7 +6,8 @@ what was promised. Nothing else in this room opens a segment.
 Rules kept here:
 1. A write is whole or an error: short writes are continued.
 2. A new file has blocks of its own before it is used, so a later write changes no metadata and a sync is one flush.
-3. One process writes one folder: the lock ends with the process, however it ends.
+3. One process writes one folder: the lock ends with the process, however it ends. The folder of segments is locked as
+   well as the lock's own file, so that it does not help to remove that file.
 """
 
 import contextlib
@@ -20,12 +21,13 @@ from roadworthy.base.errors import MissingFile, StoreBroken
 from roadworthy.ledgerd.segment import FOLDER
 
 LOCK = "ledgerd.lock"
-DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+FOR_NOW = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE})
+"""Errors that pass: no space, or no descriptor left. Nothing was damaged, and it may be tried again."""
 _CHUNK_BYTES = 1024 * 1024
 
 
 class DiskFull(Exception):
-    """There is no space left; what was to be written is not promised. Never leaves this room."""
+    """There is no space or no descriptor left; what was to be written is not promised. Never leaves this room."""
 
 
 class Storage(Protocol):
@@ -89,31 +91,33 @@ class PosixStorage:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._locks: list[int] = []
         try:
             # Two steps: parents that are made on the way do not get the mode.
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             (folder / FOLDER).mkdir(mode=0o700, exist_ok=True)
-            self._lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            remedy = "Name a folder that this user may write."
-            raise MissingFile(f"The ledger's folder: {error.strerror}.", remedy=remedy, where=str(folder)) from error
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._lock(folder / LOCK, os.O_RDWR | os.O_CREAT)
+            self._lock(folder / FOLDER, os.O_RDONLY | os.O_DIRECTORY)
             # The folder of segments is a name in its parent, which must outlast a power cut as well.
             sync_folder(folder)
             sync_folder(folder.parent)
         except BlockingIOError as error:
-            os.close(self._lock)
+            self.release()
             remedy = "Stop the other process; one ledger has one writer."
             raise StoreBroken("Another process writes this ledger.", remedy=remedy, where=str(folder)) from error
         except OSError as error:
-            os.close(self._lock)
-            remedy = "Check the disk."
+            self.release()
+            remedy = "Name a folder on a sound disk that this user may write."
             raise MissingFile(f"The ledger's folder: {error.strerror}.", remedy=remedy, where=str(folder)) from error
+
+    def _lock(self, path: Path, flags: int) -> None:
+        self._locks.append(os.open(path, flags | os.O_CLOEXEC, 0o600))
+        fcntl.flock(self._locks[-1], fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def release(self) -> None:
         """Let another process have the folder."""
-        os.close(self._lock)
+        while self._locks:
+            os.close(self._locks.pop())
 
     def names(self, folder: str) -> list[str]:
         """See ``Storage``."""

@@ -98,6 +98,15 @@ class TileStore:
         except OSError as error:
             raise _unusable(error, self.folder / name) from error
 
+    def keep(self, name: str, text: str) -> None:
+        """As ``put``, but a file that says this already is left alone: a full disk then does not matter.
+
+        Raises:
+            StoreBroken: see ``put`` (RW-505).
+        """
+        if self._read(name) != text.encode():
+            self.put(name, text)
+
     def close(self) -> None:
         """End the threads that sync."""
         self._syncing.shutdown()

@@ -5,6 +5,7 @@ Rules kept here:
 2. Every call has one deadline, from the look-up of the name to the last byte, and an answer has a largest size.
 3. What a witness answers counts only when its own key verifies it.
 4. A witness that is down, slow or wrong is noted and left out; the others are not kept waiting for more than the deadline.
+5. ``LedgerBroken`` means one thing only: a witness says that it saw a larger tree of this log, or another one.
 """
 
 import asyncio
@@ -30,8 +31,9 @@ DEADLINE_S = 1.0
 MAX_ANSWER_BYTES = 64 * 1024
 CALL = "/add-checkpoint"
 _MAX_TRIES = 3
-_CONFLICT, _OK = 409, 200
+_CONFLICT, _OTHER_TREE, _OK = 409, 422, 200
 _LENGTH = re.compile(r"[0-9]{1,9}")
+_SEEN = re.compile(r"0|[1-9][0-9]{0,17}")
 _PORTS = {"http": 80, "https": 443}
 
 Consistency = Callable[[int, int], Awaitable[tuple[bytes, ...]]]
@@ -71,7 +73,7 @@ class WitnessClient:
         Raises:
             TargetUnreachable: no answer within the deadline (RW-401).
             TargetAnswer: an answer that the protocol does not allow, or a refusal (RW-402).
-            LedgerBroken: the witness cosigned another tree of this log before (RW-503).
+            LedgerBroken: the witness cosigned a larger tree of this log before, or another one (RW-503).
             SignatureBroken: its signature does not verify (RW-502).
         """
         try:
@@ -92,8 +94,12 @@ class WitnessClient:
                 self._seen_size = self._size(answer.body, size)
                 continue
             if answer.status == _CONFLICT:
-                what = f"The witness cosigned another tree of {size} entries before."
-                raise LedgerBroken(what, remedy="Compare the two trees; this log was forked.", where=self.url)
+                raise self._forked(f"The witness cosigned another tree of {size} entries before.")
+            if answer.status == _OTHER_TREE and self._seen_size not in (0, size):
+                what = (
+                    f"The tree of {size} entries does not begin with the {self._seen_size} that the witness cosigned."
+                )
+                raise self._forked(what)
             if answer.status != _OK:
                 what = f"The witness refused with {answer.status}: {answer.body[:200].decode('utf-8', 'replace')!r}."
                 raise TargetAnswer(what, remedy="Register the log with the witness.", where=self.url)
@@ -105,15 +111,28 @@ class WitnessClient:
 
     def _size(self, body: bytes, size: int) -> int:
         text = body.decode("ascii", "replace").removesuffix("\n")
-        if not text.isdecimal() or not text.isascii() or len(text) > len(str(size)) or int(text) > size:
-            what = f"The witness says that it saw {text[:40]!r} entries, but there are {size}."
-            raise TargetAnswer(what, remedy="Find out whether entries were lost.", where=self.url)
+        if not _SEEN.fullmatch(text):
+            what = f"The witness says that it saw {text[:40]!r} entries."
+            raise TargetAnswer(what, remedy="Ask its operator.", where=self.url)
+        if int(text) > size:
+            raise self._forked(f"The witness saw {text} entries, but there are {size}.")
         return int(text)
+
+    def _forked(self, what: str) -> LedgerBroken:
+        remedy = (
+            "Do not write to this ledger: entries were lost, for example by restoring an old backup, or it was forked. "
+            "Restore the newest copy; if it is gone, begin a new log with a new key, or leave out a witness that is wrong."
+        )
+        return LedgerBroken(what, remedy=remedy, where=self.url)
 
     def _verified(self, note: str, body: bytes) -> tuple[NoteSignature, ...]:
         text = parse_note(note).text
+        try:
+            lines = parse_signatures(body.decode("utf-8", "replace"))
+        except LedgerBroken as error:
+            raise _not_allowed(self.url) from error
         good = []
-        for each in parse_signatures(body.decode("utf-8", "replace")):
+        for each in lines:
             key = self._keys.get((each.name, each.key_id))
             if key is not None:
                 key.timestamp_s(text, each.signature)
@@ -139,6 +158,10 @@ class Witnesses:
         self.faults: dict[str, RoadworthyError] = {}
         self._clients = tuple(clients)
         self._policy = policy
+
+    def contradiction(self) -> LedgerBroken | None:
+        """What a witness says against this log, of those that were asked last; None when none does."""
+        return next((fault for fault in self.faults.values() if isinstance(fault, LedgerBroken)), None)
 
     async def gather(self, note: str, size: int, consistency: Consistency) -> str | None:
         """The note with the signatures of all who answered; None when they are too few for the policy."""

@@ -7,23 +7,28 @@ Rules kept here:
 2. A descriptor whose sync or write failed is never synced again: the kernel may forget the error and report success for
    bytes that never reached the medium. The segment ends before that frame; the same frame goes into a new segment.
 3. If that fails as well the writer is broken for good; only a restart, which reads everything again, mends it.
-4. A full disk is no such fault: the frame is refused, and the next one is tried afresh. What was refused is not promised
-   to be absent: after a crash a whole frame that was refused may be found and then counts.
-5. A segment is made under another name, filled and synced, and only then named; so a named segment is always whole.
+4. A full disk is no such fault, neither is a process that has all the files open that it may have: the frame is refused,
+   and the next one is tried afresh. What was refused is not promised to be absent: after a crash a whole frame that was
+   refused may be found and then counts.
+5. What a fault leaves of a frame is covered: by the next frame and zeros behind it when that goes to the same place, else
+   it is noted as a leftover, which nobody may forget who erases.
+6. A segment is made under another name, filled and synced, and only then named; so a named segment is always whole.
 """
 
 import contextlib
 import threading
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 from roadworthy.base.errors import StoreBroken
-from roadworthy.ledgerd.frames import FrameIndex
+from roadworthy.ledgerd.frames import FrameIndex, Leftover
 from roadworthy.ledgerd.segment import FOLDER, NO_DIGEST, build_frame, segment_name
-from roadworthy.ledgerd.storage import DISK_FULL, DiskFull, Storage
+from roadworthy.ledgerd.storage import FOR_NOW, DiskFull, Storage
 from roadworthy.wire.ledger_messages import LedgerRecord
 
 SPARE = f"{FOLDER}/spare"
+_SPARE_WANTED_AFTER = 8
+"""A spare is wanted once one in so many bytes of a segment is used: a short run needs none."""
 
 
 class Tail(NamedTuple):
@@ -67,6 +72,8 @@ class SegmentWriter:
         self._segment, self._offset = tail.segment or 0, tail.offset
         self._handle: int | None = None
         self._length = 0
+        # Up to where a write that failed may have left bytes behind ``_offset``.
+        self._torn_end = 0
         self._broken: str | None = None
         if tail.segment is not None:
             try:
@@ -87,8 +94,8 @@ class SegmentWriter:
 
     @property
     def wants_spare(self) -> bool:
-        """Whether the segment is more than half full and the next one not there yet: time to ``prepare``."""
-        return 2 * self._offset > self._length and not self._spare.ready
+        """Whether the segment was begun in earnest and the next one is not there yet: time to ``prepare``."""
+        return _SPARE_WANTED_AFTER * self._offset > self._length and not self._spare.ready
 
     def prepare(self) -> None:
         """Make the next segment ahead of time. A failure is left for the commit that needs it."""
@@ -99,7 +106,7 @@ class SegmentWriter:
         """Make the records durable, all or none; the index of the first.
 
         Raises:
-            DiskFull: no space; nothing is promised, and it may be tried again.
+            DiskFull: no space or no descriptor; nothing is promised, and it may be tried again.
             StoreBroken: two segments in a row failed (RW-505); every later call fails, too.
         """
         if self._broken is not None:
@@ -136,22 +143,26 @@ class SegmentWriter:
             handle = self._handle
             if handle is None or self._offset + len(frame) > self._length:
                 handle = self._begin(len(frame))
-            self._write(handle, frame)
+        except OSError as error:
+            self._seal()
+            _raise(error)
+        end = self._offset + len(frame)
+        try:
+            # Zeros over what an earlier fault left behind this frame.
+            self._storage.write(handle, self._offset, frame + bytes(max(self._torn_end - end, 0)))
+        except OSError as error:
+            self._torn_end = max(self._torn_end, end)
+            if error.errno not in FOR_NOW:
+                # Otherwise nothing of it was synced; the next frame begins at the same offset and covers what was torn.
+                self._seal()
+            _raise(error)
+        self._torn_end = max(self._torn_end, end)
+        try:
             self._storage.sync(handle)
         except OSError as error:
             self._seal()
-            if error.errno in DISK_FULL:
-                raise DiskFull(str(error)) from error
-            raise
-
-    def _write(self, handle: int, frame: bytes) -> None:
-        try:
-            self._storage.write(handle, self._offset, frame)
-        except OSError as error:
-            if error.errno in DISK_FULL:
-                # Nothing of it was synced; the next frame begins at the same offset and covers what was torn.
-                raise DiskFull(str(error)) from error
-            raise
+            _raise(error)
+        self._torn_end = 0
 
     def _begin(self, needed: int) -> int:
         self._seal()
@@ -160,6 +171,12 @@ class SegmentWriter:
         return self._handle
 
     def _seal(self) -> None:
+        """Write nothing more into the segment; what a fault left in it is somebody else's to take away."""
+        # A segment without a good frame is replaced whole, by one of the same name.
+        if self._torn_end > self._offset > 0:
+            left = Leftover(segment_name(self._segment), self._offset, self._torn_end - self._offset)
+            self._frames.leftovers.append(left)
+        self._torn_end = 0
         if self._handle is not None:
             self._storage.close(self._handle)
             self._handle = None
@@ -172,6 +189,13 @@ class SegmentWriter:
     def _closed(self) -> StoreBroken:
         remedy = "Check the disk, then start the ledger again; what was acknowledged is safe."
         return StoreBroken(f"The ledger can write nothing more: {self._broken}.", remedy=remedy)
+
+
+def _raise(error: OSError) -> NoReturn:
+    """The error again, as what it means here."""
+    if error.errno in FOR_NOW:
+        raise DiskFull(str(error)) from error
+    raise error
 
 
 class _Spare:

@@ -35,6 +35,7 @@ _LEAF = struct.Struct(">H")
 _SEALED = struct.Struct(">I")
 _APPENDED = struct.Struct(">QH")
 _TAIL_OF_HEAD = 5
+MAX_BODY_BYTES = MAX_MESSAGE_BYTES - _TAIL_OF_HEAD
 _REMEDY = "Let both ends be of one version; the connection was closed and nothing was acknowledged."
 
 
@@ -65,6 +66,10 @@ class RefusalCode(IntEnum):
     """The message was understood, its content is not allowed."""
     ABSENT = 6
     """No such entry, or it is not in a published checkpoint yet."""
+
+
+# In Python 3.11 making a member of an enumeration is a call; every message has one.
+_TYPES = {int(kind): kind for kind in MessageType}
 
 
 class LedgerRecord(NamedTuple):
@@ -112,15 +117,14 @@ def parse_append(body: bytes) -> list[LedgerRecord]:
         offset = _COUNT.size
         records = []
         for _ in range(count):
-            (length,) = _LEAF.unpack_from(body, offset)
-            offset += _LEAF.size
-            leaf = body[offset : offset + length]
-            offset += length
-            (length,) = _SEALED.unpack_from(body, offset)
-            offset += _SEALED.size
-            records.append(LedgerRecord(leaf, body[offset : offset + length]))
-            offset += length
-    except struct.error as error:
+            # Leaf from ``start`` to ``middle``, sealed bytes from ``after`` to the next record.
+            start = offset + 2
+            middle = start + (body[offset] << 8 | body[offset + 1])
+            after = middle + 4
+            (length,) = _SEALED.unpack_from(body, middle)
+            offset = after + length
+            records.append(LedgerRecord(body[start:middle], body[after:offset]))
+    except (struct.error, IndexError) as error:
         raise _malformed("an append is cut short") from error
     if offset != len(body):
         raise _malformed("an append has another length than its records")
@@ -167,6 +171,11 @@ class Reader:
     def __init__(self) -> None:
         self._buffer = bytearray()
 
+    @property
+    def unfinished_bytes(self) -> int:
+        """How much of a message is here that is not whole."""
+        return len(self._buffer)
+
     def feed(self, data: bytes) -> list[Message]:
         """The messages that are whole now.
 
@@ -174,19 +183,27 @@ class Reader:
             LedgerBroken: a length or a type that cannot be (RW-503).
         """
         buffer = self._buffer
-        buffer += data
+        source: bytes | bytearray = data
+        if buffer:
+            buffer += data
+            source = buffer
+        # Nearly always a message comes whole, and is then cut from the bytes as they came.
         messages: list[Message] = []
-        offset = 0
-        while len(buffer) - offset >= _HEAD.size:
-            length, kind, request = _HEAD.unpack_from(buffer, offset)
-            if not _TAIL_OF_HEAD <= length <= MAX_MESSAGE_BYTES or not 1 <= kind <= MessageType.REFUSED:
-                raise _malformed(f"a message of type {kind} and {length} bytes")
+        offset, size = 0, len(source)
+        while size - offset >= _HEAD.size:
+            length, number, request = _HEAD.unpack_from(source, offset)
+            kind = _TYPES.get(number)
+            if not _TAIL_OF_HEAD <= length <= MAX_MESSAGE_BYTES or kind is None:
+                raise _malformed(f"a message of type {number} and {length} bytes")
             end = offset + 4 + length
-            if end > len(buffer):
+            if end > size:
                 break
-            messages.append(Message(MessageType(kind), request, bytes(buffer[offset + _HEAD.size : end])))
+            messages.append(Message(kind, request, bytes(source[offset + _HEAD.size : end])))
             offset = end
-        del buffer[:offset]
+        if source is buffer:
+            del buffer[:offset]
+        else:
+            buffer += data[offset:]
         return messages
 
 

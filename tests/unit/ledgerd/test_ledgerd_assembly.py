@@ -15,6 +15,7 @@ from roadworthy.ledgerd.assembly import PUBLISHED, running, signing_key, start_l
 from roadworthy.ledgerd.recovery import recover
 from roadworthy.ledgerd.segment import segment_name
 from roadworthy.ledgerd.settings import LedgerSettings
+from roadworthy.wire.ledger_messages import LedgerRecord
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 OPERATOR = key_from_seed(b"o" * 32)
@@ -121,9 +122,43 @@ def test_damage_below_what_was_published_is_no_torn_tail(settings):
     lived(settings)
     _damage(settings, 1)
     before = (settings.folder / segment_name(0)).read_bytes()
-    with pytest.raises(LedgerBroken, match="published checkpoint 2"):
+    with pytest.raises(LedgerBroken, match="entries 1 up to 2") as caught:
         lived(settings)
     assert (settings.folder / segment_name(0)).read_bytes() == before
+    # Signed for, the published entries come from the bundles, and the ledger goes on in a new segment.
+    words = caught.value.what.split()
+    name, _, offset = caught.value.where.partition(":")
+    lost = LostBytes(name, int(offset), int(words[0]), words[4].strip("();"))
+    (settings.folder / FILE).write_bytes(acknowledge([lost], OPERATOR))
+    for _ in range(2):
+        lived(settings)
+    assert (settings.folder / segment_name(0)).read_bytes() == before
+    assert stored_names(settings) == [segment_name(0), segment_name(2)]
+    assert verify_log(settings.folder / PUBLISHED, lived(settings, status)["vkey"]).holds
+
+
+async def status(server):
+    return await ask(server, "status")
+
+
+def stored_names(settings):
+    return sorted(f"segments/{path.name}" for path in (settings.folder / "segments").glob("*.seg"))
+
+
+def test_what_a_worker_wrote_never_keeps_the_ledger_closed(settings):
+    """An instant far ahead, texts that look like an erasure, a leaf that is none: it starts again after each."""
+    leaves = [
+        b'{"at":"2999-01-01T00:00:00.000000Z","kind":"exchange.intent"}',
+        b'{"kind" : "payload.erased"}',
+        b'{"model":"payload.erased"}',
+        b"{no json}",
+    ]
+
+    async def story(server):
+        return await server.commit.append([LedgerRecord(leaf, b"x" * 40) for leaf in leaves])
+
+    assert lived(settings, story) == 1
+    lived(settings)
 
 
 def test_a_clock_that_went_back_refuses_the_start(settings):
@@ -157,8 +192,9 @@ def test_an_erasure_that_was_said_is_done_at_the_next_start(settings):
     lived(settings, story)
     path = settings.folder / segment_name(0)
     data = path.read_bytes()
-    place = data.index(b"\0\0\0\x06\0\0\0\0\0\0")
-    path.write_bytes(data[: place + 4] + b"sealed" + data[place + 10 :])
+    before = b'{"n":7}\0\0\0\x06'
+    path.write_bytes(data.replace(before + bytes(6), before + b"sealed"))
+    assert b"sealed" in path.read_bytes()
     lived(settings)
     assert b"sealed" not in path.read_bytes()
 

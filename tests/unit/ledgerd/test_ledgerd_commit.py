@@ -6,7 +6,6 @@ import pytest
 from faulty_storage import FaultyStorage, begin, records
 
 from roadworthy.base.errors import StoreBroken
-from roadworthy.ledger.merkle import leaf_hash, root
 from roadworthy.ledgerd.commit import GroupCommit, Refusal
 from roadworthy.ledgerd.recovery import recover
 from roadworthy.wire.ledger_messages import RefusalCode
@@ -32,12 +31,12 @@ def storage(tmp_path):
     storage.release()
 
 
-def told(storage, story, *, most_waiting=100, most_batch_bytes=256 * 1024, segment_bytes=4096):
+def told(storage, story, *, segment_bytes=4096, **limits):
     """Run ``story(commit)`` with a group commit on the storage; what it returns, after a clean end."""
 
     async def run():
-        state, writer = begin(storage, segment_bytes=segment_bytes)
-        commit = GroupCommit(writer, state.frontier, most_waiting=most_waiting, most_batch_bytes=most_batch_bytes)
+        _, writer = begin(storage, segment_bytes=segment_bytes)
+        commit = GroupCommit(writer, **{"most_waiting": 100, **limits})
         try:
             return await story(commit)
         finally:
@@ -47,17 +46,15 @@ def told(storage, story, *, most_waiting=100, most_batch_bytes=256 * 1024, segme
     return asyncio.run(run())
 
 
-def test_an_append_is_durable_and_in_the_tree(storage):
-    """Index, frontier, epoch; and nothing is under way afterwards."""
+def test_an_append_is_durable(storage):
+    """Index, size, epoch; and nothing is under way afterwards."""
 
     async def story(commit):
         assert [await commit.append(records(1, 2)), await commit.append(records(3))] == [0, 2]
         assert (commit.epoch, commit.waiting, commit.refusal) == (1, 0, None)
-        return commit.frontier
+        return commit.size
 
-    frontier = told(storage, story)
-    assert frontier.root() == root([leaf_hash(each.leaf) for each in records(1, 2, 3)])
-    assert recover(storage).frontier == frontier
+    assert told(storage, story) == recover(storage).tail.size == 3
 
 
 def test_what_waits_during_a_sync_is_the_next_batch(storage):
@@ -115,12 +112,69 @@ def test_more_than_the_most_is_refused_as_busy(storage):
     told(storage, story, most_waiting=4)
 
 
+def test_more_bytes_than_the_most_are_refused_as_busy(storage):
+    """Few records may hold a lot; what waits is not touched, and alone even a larger one is taken."""
+
+    async def story(commit):
+        await commit.append(records(0))
+        storage.gate.clear()
+        waiting = asyncio.ensure_future(commit.append(records(1, payload=b"x" * 600)))
+        await asyncio.sleep(0.02)
+        with pytest.raises(StoreBroken, match="BUSY"):
+            await commit.append(records(2, payload=b"x" * 600))
+        storage.gate.set()
+        assert await waiting == 1
+        assert await commit.append(records(3, payload=b"x" * 1600)) == 2
+
+    told(storage, story, most_waiting_bytes=1_000)
+
+
+def test_the_ledger_can_be_broken_off(storage):
+    """What is being written is answered, everything else refused, and whoever asked to be told is told once."""
+    told_of = []
+
+    async def story(commit):
+        await commit.append(records(0))
+        commit.when_broken(lambda: told_of.append(commit.refusal))
+        storage.gate.clear()
+        answers = []
+        commit.submit(records(1), lambda outcome: answers.append(("written", outcome)))
+        await asyncio.sleep(0.02)
+        commit.submit(records(2), lambda outcome: answers.append(("waiting", outcome.code)))
+        for _ in range(2):
+            commit.break_off("a witness saw another tree")
+        commit.submit(records(3), lambda outcome: answers.append(("late", outcome.text)))
+        storage.gate.set()
+        await commit.close()
+        broken = RefusalCode.BROKEN
+        assert answers == [("waiting", broken), ("late", "a witness saw another tree"), ("written", 1)]
+
+    told(storage, story)
+    assert told_of == [Refusal(RefusalCode.BROKEN, "a witness saw another tree")]
+
+
+def test_what_is_broken_off_before_it_began_is_refused(storage):
+    """In the very turn of the loop in which the first append came; who asks later whether it broke hears of it at once."""
+
+    async def story(commit):
+        answers = []
+        commit.submit(records(1), answers.append)
+        commit.break_off("over")
+        await asyncio.sleep(0.02)
+        assert [answer.text for answer in answers] == ["over"]
+        commit.when_broken(lambda: answers.append("told"))
+        assert answers[-1] == "told"
+
+    told(storage, story)
+    assert recover(storage).tail.size == 0
+
+
 def test_listeners_hear_of_every_batch_in_order(storage):
-    """First index, leaves and the frontier after them; never of one that was refused."""
+    """First index and leaves; never of one that was refused."""
     heard = []
 
     async def story(commit):
-        commit.listen(lambda first, leaves, frontier: heard.append((first, list(leaves), frontier.size)))
+        commit.listen(lambda first, leaves: heard.append((first, list(leaves))))
         await commit.append(records(1))
         storage.fail = {"write": [errno.ENOSPC]}
         with pytest.raises(StoreBroken, match="DISK"):
@@ -128,7 +182,7 @@ def test_listeners_hear_of_every_batch_in_order(storage):
         await commit.append(records(3, 4))
 
     told(storage, story)
-    assert heard == [(0, [records(1)[0].leaf], 1), (1, [each.leaf for each in records(3, 4)], 3)]
+    assert heard == [(0, [records(1)[0].leaf]), (1, [each.leaf for each in records(3, 4)])]
 
 
 def test_a_broken_writer_refuses_everything_for_good(storage):

@@ -4,7 +4,7 @@ import pytest
 from faulty_storage import FaultyStorage, begin, records
 
 from roadworthy.base.errors import LedgerBroken, ParameterError, StoreBroken
-from roadworthy.ledgerd.frames import FrameReader
+from roadworthy.ledgerd.frames import FrameIndex, FrameReader, PayloadState
 from roadworthy.ledgerd.recovery import recover
 from roadworthy.ledgerd.segment import segment_name
 
@@ -68,15 +68,84 @@ def test_a_segment_that_cannot_be_opened_is_named(reader, storage):
         list(reader.leaves())
 
 
-def test_payload_lengths_that_are_damaged_give_no_payload(reader, tmp_path):
-    """They are guarded by nothing; the payload is then unreadable, not another one."""
+def test_a_damaged_length_never_leads_to_another_payload(reader, tmp_path):
+    """Not one is read or overwritten, and an erasure does not claim to be done."""
     path = tmp_path / segment_name(0)
     data = path.read_bytes()
     place = data.index(b"\0\0\0\0\0\0\0\x05three")
-    path.write_bytes(data[:place] + b"\xff" + data[place + 1 :])
-    assert reader.read(3) is None
-    reader.erase(3)
-    assert b"three" in path.read_bytes()
+    for spoilt in (data[:place] + b"\xff" + data[place + 1 :], data.replace(b"\xf8RW", b"gone")):
+        path.write_bytes(spoilt)
+        assert reader.payload(3) == (PayloadState.LOST, b"")
+        with pytest.raises(StoreBroken, match="cannot be found"):
+            reader.erase(3)
+        assert path.read_bytes() == spoilt
+
+
+def test_it_is_told_what_became_of_a_payload(reader):
+    """Kept, never kept, overwritten: three different answers; and the overwritten ones are found."""
+    reader.erase(1)
+    states = [reader.payload(index).state for index in range(5)]
+    assert states == [
+        PayloadState.KEPT,
+        PayloadState.ZEROED,
+        PayloadState.NOT_KEPT,
+        PayloadState.KEPT,
+        PayloadState.KEPT,
+    ]
+    assert list(reader.zeroed()) == [1]
+
+
+def test_a_payload_that_only_begins_with_zeros_is_kept(storage):
+    """However unlikely such a nonce is."""
+    state, writer = begin(storage)
+    writer.commit(records(0, payload=bytes(20) + b"x"))
+    assert list(FrameReader(storage, state.frames).zeroed()) == []
+    writer.close()
+
+
+def test_nothing_of_the_last_frame_is_erased(reader, storage):
+    """Recovery would take it for a frame that did not arrive; whoever says first what is erased never meets this."""
+    before = reader.payload(4)
+    with pytest.raises(ParameterError, match="last frame"):
+        reader.erase(4)
+    assert reader.payload(4) == before
+
+
+def test_an_entry_that_came_from_elsewhere_has_no_payload_to_erase(storage):
+    """Its frame is damaged: nobody can say that its payload is gone."""
+    state, writer = begin(storage)
+    writer.commit(records(0, payload=b"zero"))
+    writer.close()
+    reader = FrameReader(storage, state.frames, [(1, (b"{}",))])
+    assert reader.payload(1).state is PayloadState.LOST
+    with pytest.raises(StoreBroken, match="cannot be found"):
+        reader.erase(1)
+    reader.erase(0)
+    assert reader.payload(0).state is PayloadState.ZEROED
+
+
+def test_leaves_are_read_from_any_index(reader):
+    """From the frame that holds it, one of several segments included."""
+    assert [first for first, _ in reader.leaves()] == [0, 2, 4]
+    assert [first for first, _ in reader.leaves(1)] == [0, 2, 4]
+    assert [first for first, _ in reader.leaves(2)] == [2, 4]
+    assert [first for first, _ in reader.leaves(4)] == [4]
+    assert list(reader.leaves(5)) == []
+
+
+def test_a_frame_that_came_after_the_file_was_read_is_read_too(storage):
+    """The ledger goes on while somebody reads."""
+    state, writer = begin(storage)
+    writer.commit(records(0))
+    index = FrameIndex()
+    index.add(0, 1, segment=0, offset=0)
+    reader = FrameReader(storage, index)
+    parts = reader._read_frames(0)
+    next(parts)
+    writer.commit(records(1))
+    index.add(1, 2, segment=0, offset=state.frames.locate(1)[1])
+    assert [first for first, _ in reader.leaves()] == [0, 1]
+    writer.close()
 
 
 def test_a_frame_that_changes_meanwhile_is_found(reader, tmp_path):

@@ -1,8 +1,9 @@
 """The publisher: what is durable is soon under a checkpoint, nothing else ever is, and a restart compares everything."""
 
 import asyncio
+import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,31 +13,25 @@ from roadworthy.base.errors import LedgerBroken, ParameterError, SignatureBroken
 from roadworthy.ledger.checkpoint import CheckpointSigner, open_checkpoint
 from roadworthy.ledger.keys import key_from_seed
 from roadworthy.ledger.log import verify_log
-from roadworthy.ledger.merkle import Frontier, leaf_hash, root
+from roadworthy.ledger.merkle import leaf_hash, root
 from roadworthy.ledger.receipt import verify_receipt
 from roadworthy.ledgerd import publisher as module
 from roadworthy.ledgerd.proofs import Proofs
-from roadworthy.ledgerd.publisher import Publisher
+from roadworthy.ledgerd.publisher import Publisher, published_size
 
 LEAVES = entries(1_000)
 
 
 class Feed:
-    """What the group commit does: leaves in their order, with the frontier after them."""
+    """What the group commit does: leaves in their order."""
 
     def __init__(self, publisher: Publisher, size: int = 0) -> None:
         self.publisher = publisher
         self.size = size
-        self.frontier = Frontier()
-        for leaf in LEAVES[:size]:
-            self.frontier = self.frontier.append(leaf_hash(leaf))
 
     def give(self, count: int) -> None:
         """The next leaves are durable."""
-        leaves = LEAVES[self.size : self.size + count]
-        for leaf in leaves:
-            self.frontier = self.frontier.append(leaf_hash(leaf))
-        self.publisher.on_durable(self.size, leaves, self.frontier)
+        self.publisher.on_durable(self.size, LEAVES[self.size : self.size + count])
         self.size += count
 
 
@@ -63,6 +58,13 @@ async def until(condition: Callable[[], bool]) -> None:
             return
         await asyncio.sleep(0.002)
     raise AssertionError("It did not happen within five seconds.")
+
+
+def hold_until(condition: Callable[[], bool]) -> None:
+    """Let the event loop stand still until a thread has done something, and some time for it to return."""
+    while not condition():
+        time.sleep(0.001)
+    time.sleep(0.02)
 
 
 async def nothing(_: Publisher, __: Feed) -> None:
@@ -193,28 +195,59 @@ def test_leaves_left_out_are_refused(tmp_path):
     async def story(publisher: Publisher, feed: Feed) -> None:
         feed.give(3)
         with pytest.raises(LedgerBroken, match="Entry 4 became durable after entry 2"):
-            publisher.on_durable(4, [b"x"], feed.frontier)
+            publisher.on_durable(4, [b"x"])
 
     run(tmp_path, story)
 
 
-def test_two_different_trees_end_publishing(tmp_path):
-    """The commit's frontier and the publisher's tiles are made apart; a bit flipped in memory shows."""
+def test_a_contradiction_ends_publishing_for_good(tmp_path):
+    """Somebody else wrote into the folder: it is said, whoever commits is told once, and nothing piles up."""
+    told: list[str] = []
 
     async def story(publisher: Publisher, feed: Feed) -> None:
+        publisher.when_broken(told.append)
         feed.give(3)
         await until(lambda: publisher.size == 3)
-        publisher.on_durable(3, [b"other"], feed.frontier.append(leaf_hash(b"what was committed")))
+        (tmp_path / "tile/0/000.p/4").write_bytes(b"another tile")
+        feed.give(1)
         await until(lambda: publisher.fault is not None)
         answer = await Proofs(publisher).checkpoint({})
-        assert "different roots" in answer["fault"]
-        publisher.on_durable(4, [b"more"], feed.frontier)
+        assert "other bytes than the entries make" in answer["fault"]
+        feed.give(1)
+        feed.give(1)
         with pytest.raises(ParameterError):
             await publisher.covering(4, 0)
 
     publisher = run(tmp_path, story)
     assert isinstance(publisher.fault, LedgerBroken)
+    assert told == [str(publisher.fault)]
     assert checkpoint(tmp_path) == 3
+
+
+def test_a_checkpoint_and_its_size_are_never_seen_apart(tmp_path, monkeypatch):
+    """Also while the publisher's thread is done already, and the event loop has not heard of it."""
+
+    async def story(publisher: Publisher, feed: Feed) -> None:
+        feed.give(3)
+        await until(lambda: publisher.size == 3)
+        write, begun, go = publisher.store.write, threading.Event(), threading.Event()
+
+        def held(tiles, *, checkpoint=None):
+            begun.set()
+            go.wait(5)
+            write(tiles, checkpoint=checkpoint)
+
+        monkeypatch.setattr(publisher.store, "write", held)
+        feed.give(300)
+        await until(begun.is_set)
+        go.set()
+        hold_until(lambda: checkpoint(tmp_path) == 303)
+        size, note, _ = await publisher.covering(0, 0)
+        assert size == open_checkpoint(note, [LOG.verifier]).size == 3
+        answer = await Proofs(publisher).proof({"index": 1})
+        verify_receipt(answer["receipt"], answer["leaf"].encode(), [LOG.verifier])
+
+    run(tmp_path, story)
 
 
 def test_a_full_disk_delays_and_loses_nothing(tmp_path, monkeypatch):
@@ -255,6 +288,161 @@ def test_a_full_disk_does_not_keep_the_process_from_ending(tmp_path, monkeypatch
 
     assert isinstance(run(tmp_path, story).fault, StoreBroken)
     assert run(tmp_path, nothing, already=3).size == 3
+
+
+def full(*_, **__):
+    """What a disk without space does."""
+    raise StoreBroken("No space.", remedy="Make some.")
+
+
+def test_a_full_disk_does_not_prevent_the_start(tmp_path, monkeypatch):
+    """The segments may have room: what is published stays as it was, and follows when there is space."""
+    monkeypatch.setattr(module, "RETRY_S", 0.01)
+    run(tmp_path, nothing, already=5)
+
+    async def main() -> None:
+        publisher = Publisher(tmp_path, LOG)
+        with monkeypatch.context() as patch:
+            patch.setattr(publisher.store, "write", full)
+            patch.setattr(publisher.store, "put", full)
+            publisher.recover(LEAVES[:700])
+            assert isinstance(publisher.fault, StoreBroken)
+            publisher.start()
+            publisher.on_durable(700, LEAVES[700:710])
+            assert (await publisher.covering(4, 0))[0] == 5
+            with pytest.raises(ParameterError, match="not under a published checkpoint"):
+                await publisher.covering(5, 0.03)
+        await until(lambda: publisher.size == 710)
+        assert publisher.fault is None
+        await publisher.close()
+
+    asyncio.run(main())
+    assert verify_log(tmp_path, VKEY).problems == ()
+
+
+def test_a_full_disk_before_anything_was_published(tmp_path, monkeypatch):
+    """The key follows, too; and a stop on the full disk ends at once."""
+
+    async def main() -> None:
+        publisher = Publisher(tmp_path, LOG)
+        with monkeypatch.context() as patch:
+            patch.setattr(publisher.store, "write", full)
+            publisher.recover(LEAVES[:3])
+            publisher.start()
+            await publisher.close()
+
+    asyncio.run(main())
+    run(tmp_path, nothing, already=3)
+    assert verify_log(tmp_path, VKEY).problems == ()
+
+
+def test_a_start_that_lacks_too_much_on_a_full_disk_is_refused(tmp_path, monkeypatch):
+    """What cannot be written is kept in memory, which has an end."""
+    monkeypatch.setattr(module, "MOST_WAITING_BYTES", 100_000)
+
+    async def main() -> None:
+        publisher = Publisher(tmp_path, LOG)
+        monkeypatch.setattr(publisher.store, "write", full)
+        try:
+            with pytest.raises(StoreBroken):
+                publisher.recover(b"x" * 600 for _ in range(10_000))
+        finally:
+            await publisher.close()
+
+    asyncio.run(main())
+
+
+def test_the_key_is_written_only_once(tmp_path, monkeypatch):
+    """A start changes nothing that says what it should say."""
+    run(tmp_path, nothing)
+    before = (tmp_path / "log.vkey").stat().st_ino
+    run(tmp_path, nothing)
+    assert (tmp_path / "log.vkey").stat().st_ino == before
+
+
+class Segments:
+    """Durable leaves in frames of 50; notes from where they were asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[int] = []
+        self.until = len(LEAVES)
+
+    def leaves(self, first_index: int) -> Iterator[tuple[int, tuple[bytes, ...]]]:
+        """From the frame on that holds the index."""
+        self.asked.append(first_index)
+        for first in range(first_index // 50 * 50, self.until, 50):
+            yield first, tuple(LEAVES[first : first + 50])
+
+
+def held_up(tmp_path: Path, monkeypatch, segments: Segments) -> tuple[Publisher, list[int]]:
+    """A disk that is full for some time while leaves come, with little memory for them."""
+    monkeypatch.setattr(module, "RETRY_S", 0.01)
+    monkeypatch.setattr(module, "MOST_WAITING_BYTES", 5_000)
+    kept: list[int] = []
+
+    async def main() -> Publisher:
+        publisher = Publisher(tmp_path, LOG, segments=segments.leaves)
+        publisher.recover(LEAVES[:10])
+        publisher.start()
+        feed = Feed(publisher, 10)
+        with monkeypatch.context() as patch:
+            patch.setattr(publisher.store, "write", full)
+            for _ in range(90):
+                feed.give(10)
+                kept.append(sum(map(len, publisher._waiting)))
+                await asyncio.sleep(0.001)
+        await until(lambda: publisher.size == 910 or isinstance(publisher.fault, LedgerBroken))
+        feed.give(90)
+        await publisher.close()
+        return publisher
+
+    return asyncio.run(main()), kept
+
+
+def test_what_waits_has_a_limit_and_is_read_again(tmp_path, monkeypatch):
+    """A disk that is full for hours costs no memory and no entry."""
+    segments = Segments()
+    publisher, kept = held_up(tmp_path, monkeypatch, segments)
+    assert max(kept) <= 5_000 < sum(map(len, LEAVES[10:910]))
+    assert segments.asked
+    assert publisher.fault is None
+    assert verify_log(tmp_path, VKEY).problems == ()
+    assert verify_log(tmp_path, VKEY).checkpoint.root == root([leaf_hash(leaf) for leaf in LEAVES])
+
+
+def test_segments_that_lost_what_was_durable_end_publishing(tmp_path, monkeypatch):
+    """Nothing is published that is not whole."""
+    segments = Segments()
+    segments.until = 50
+    publisher, _ = held_up(tmp_path, monkeypatch, segments)
+    assert isinstance(publisher.fault, LedgerBroken)
+    assert checkpoint(tmp_path) < 50
+
+
+def test_the_published_size_is_the_larger_of_both_checkpoints(tmp_path):
+    """A power cut may take back the newer name of one; neither may be another log's."""
+    assert published_size(tmp_path, LOG.verifier) == 0
+    (tmp_path / "checkpoint").write_text(LOG.sign(7, bytes(32)), encoding="utf-8")
+    assert published_size(tmp_path, LOG.verifier) == 7
+    (tmp_path / "checkpoint.cosigned").write_text(LOG.sign(9, bytes(32)), encoding="utf-8")
+    assert published_size(tmp_path, LOG.verifier) == 9
+    other = CheckpointSigner(LOG.name, key_from_seed(b"\x09" * 32))
+    (tmp_path / "checkpoint.cosigned").write_text(other.sign(9, bytes(32)), encoding="utf-8")
+    with pytest.raises(SignatureBroken):
+        published_size(tmp_path, LOG.verifier)
+
+
+def test_an_entry_that_is_no_text_makes_no_answer(tmp_path):
+    """An error of ours, not of the codec."""
+
+    async def main() -> None:
+        publisher = Publisher(tmp_path, LOG)
+        publisher.recover([b"\xff"])
+        with pytest.raises(LedgerBroken, match="no text"):
+            await Proofs(publisher).proof({"index": 0})
+        await publisher.close()
+
+    asyncio.run(main())
 
 
 def test_the_rest_follows_the_work(tmp_path, monkeypatch):
@@ -298,7 +486,8 @@ def test_a_receipt_for_every_kind_of_entry(tmp_path):
             assert (answer["index"], answer["cosigned"], verified.checkpoint.size) == (index, False, 700)
             assert answer["leaf"].encode() == LEAVES[index]
         answer = await handlers["checkpoint"]({"what": "checkpoint"})
-        assert answer == {"checkpoint": publisher.notes()[0], "cosigned": None, "fault": None}
+        expected = {"checkpoint": publisher.notes()[0], "cosigned": None, "fault": None, "witness_faults": {}}
+        assert answer == expected
 
     run(tmp_path, story)
 

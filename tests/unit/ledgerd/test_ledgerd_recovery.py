@@ -1,13 +1,19 @@
+import contextlib
 import errno
 
 import pytest
 from faulty_storage import FaultyStorage, begin, records
 
+from roadworthy.base.digest import digest_bytes
 from roadworthy.base.errors import LedgerBroken, StoreBroken
 from roadworthy.ledger.merkle import leaf_hash, root
+from roadworthy.ledgerd import segment
+from roadworthy.ledgerd.acknowledgement import LostBytes
 from roadworthy.ledgerd.frames import FrameReader
 from roadworthy.ledgerd.recovery import recover
-from roadworthy.ledgerd.segment import NO_DIGEST, build_frame, read_frame, segment_name
+from roadworthy.ledgerd.segment import HEADER_BYTES, NO_DIGEST, build_frame, read_frame, segment_name
+from roadworthy.ledgerd.storage import DiskFull
+from roadworthy.ledgerd.writer import SegmentWriter
 from roadworthy.wire.ledger_messages import LedgerRecord
 
 FIRST = segment_name(0)
@@ -148,7 +154,7 @@ def test_a_ledger_shorter_than_what_was_published_is_refused(storage, tmp_path):
     data = content(tmp_path)
     data[places(tmp_path)[1][0] + 79] ^= 1
     (tmp_path / FIRST).write_bytes(data)
-    with pytest.raises(LedgerBroken, match="hold 1 entries, the published checkpoint 2"):
+    with pytest.raises(LedgerBroken, match=r"bytes are damaged .* entries 1 up to 2"):
         recover(storage, published_size=2)
     assert content(tmp_path) == data
 
@@ -226,17 +232,126 @@ def test_the_names_are_synced_before_they_are_believed(storage):
         recover(storage)
 
 
-def test_the_newest_instant_is_found(storage):
-    """Of the last frame's leaves, by instant and not by text; leaves of another kind do not matter."""
+def test_the_newest_instant_is_that_of_the_ledgers_own_process(storage):
+    """What others wrote does not matter, however late it is, nor does an own leaf that names no instant."""
     _, writer = begin(storage)
-    leaves = [
-        b'{"at":"2026-01-01T10:00:00.000000Z"}',
-        b'{"at":"2026-01-01T11:30:00+02:00"}',
-        b'{"at":7}',
-        b"[]",
-        b"no json",
-        b'{"at":"noon"}',
-    ]
-    writer.commit([LedgerRecord(leaf, b"") for leaf in leaves])
+    own = b'{"at":"2026-01-01T10:00:00.000000Z","kind":"payload.erased"}'
+    later = b'{"at":"2026-01-02T10:00:00.000000Z","kind":"gateway.node","subject":"ledgerd started"}'
+    others = b'{"at":"2999-01-01T10:00:00.000000Z","kind":"gateway.node","subject":"reloaded"}'
+    for leaf, found in ((others, None), (own, "2026-01-01"), (later, "2026-01-02"), (others, "2026-01-02")):
+        writer.commit([LedgerRecord(leaf, b"")])
+        newest = recover(storage).newest_at
+        assert newest == (found and f"{found}T10:00:00.000000Z")
+    for at in (b"7", b'"noon"'):
+        writer.commit([LedgerRecord(b'{"at":%s,"kind":"payload.erased"}' % at, b"")])
+        assert recover(storage).newest_at is None
     writer.close()
-    assert recover(storage).newest_at == "2026-01-01T10:00:00.000000Z"
+
+
+def published(*numbers):
+    """The leaves of these records, as the bundles would give them."""
+    return lambda first, until: tuple(each.leaf for each in records(*numbers))[: until - first]
+
+
+def test_a_damaged_end_that_was_published_can_be_acknowledged(storage, tmp_path):
+    """The published entries come from the bundles, the ledger goes on in a new segment, and stays so."""
+    filled(storage, (1,), (2, 3), payload=b"x" * 30)
+    start, _ = places(tmp_path)[1]
+    data = content(tmp_path)
+    data[start + 83] ^= 1
+    (tmp_path / FIRST).write_bytes(data)
+    lost = LostBytes(FIRST, start, len(data) - start, digest_bytes(bytes(data[start:])))
+    how = {"acknowledged": frozenset({lost}), "restore": published(2, 3), "published_size": 3}
+    with pytest.raises(LedgerBroken, match="acknowledged, but"):
+        recover(storage, **{**how, "restore": lambda *_: None})
+    state = recover(storage, **how)
+    assert (state.tail.size, state.tail.segment, state.cut, state.lost) == (3, None, None, (lost,))
+    writer = SegmentWriter(storage, state.tail, state.frames, segment_bytes=4096)
+    assert writer.commit(records(4)) == 3
+    writer.close()
+    assert content(tmp_path) == data
+    for _ in range(2):
+        again = recover(storage, **how)
+        leaves = [leaf for _, part in FrameReader(storage, again.frames, again.lost_leaves).leaves() for leaf in part]
+        assert leaves == [each.leaf for each in records(1, 2, 3, 4)]
+        assert again.tail.segment == 3
+
+
+def test_a_segment_that_is_gone_altogether_is_shorter_than_what_was_published(storage, tmp_path):
+    """There are no bytes that anybody could sign for."""
+    with pytest.raises(LedgerBroken, match="hold 0 entries, the published checkpoint 2"):
+        recover(storage, published_size=2)
+
+
+def torn_payload(storage, tmp_path):
+    """Two frames; of the last one's payloads the end is missing."""
+    filled(storage, (1,), (2,), payload=b"y" * 100)
+    data = content(tmp_path)
+    _, end = places(tmp_path)[1]
+    data[end - 50 : end] = bytes(50)
+    (tmp_path / FIRST).write_bytes(data)
+    return data, end
+
+
+def test_a_last_frame_whose_payload_did_not_arrive_is_no_frame(storage, tmp_path):
+    """Its leaves did, but it was never acknowledged: nobody gets an entry with half a payload."""
+    torn_payload(storage, tmp_path)
+    state = recover(storage)
+    assert (state.tail.size, state.cut is None) == (1, False)
+    assert recover(storage).cut is None
+
+
+def test_a_payload_that_was_published_is_kept_as_it_is(storage, tmp_path):
+    """A checkpoint covers it, so it was synced: what is missing now is damage to a payload, not to the log."""
+    torn_payload(storage, tmp_path)
+    assert recover(storage, published_size=2).tail.size == 2
+
+
+def test_bytes_after_a_payload_that_did_not_arrive_change_nothing(storage, tmp_path):
+    """They may be of a longer frame that was refused before; what does not count now does not count at the next start."""
+    data, end = torn_payload(storage, tmp_path)
+    data[end + 10 : end + 20] = b"torn frame"
+    (tmp_path / FIRST).write_bytes(data)
+    state = recover(storage)
+    assert (state.tail.size, state.cut.offset + state.cut.length) == (1, end + 20)
+    assert recover(storage).tail.size == 1
+
+
+def test_an_erased_payload_does_not_make_a_frame_torn(storage, tmp_path):
+    """The leaf that says so stands in a later frame."""
+    state, writer = begin(storage)
+    writer.commit(records(1, payload=b"y" * 100))
+    writer.commit(records(2))
+    FrameReader(storage, state.frames).erase(0)
+    writer.close()
+    assert recover(storage).tail.size == 2
+
+
+@pytest.mark.parametrize("fault", [errno.EIO, errno.ENOSPC])
+def test_copies_that_faults_left_are_gone_after_a_start(storage, tmp_path, fault):
+    """Of a frame whose sync failed, and of one that was refused; the segments before the last are settled as well."""
+    _, writer = begin(storage)
+    writer.commit(records(1))
+    storage.fail = {"sync": [fault]}
+    with contextlib.suppress(DiskFull):
+        writer.commit(records(2, payload=b"SEALED" * 9))
+    writer.commit(records(3))
+    writer.close()
+    assert b"SEALED" in content(tmp_path)
+    before = recover(storage).frontier
+    assert b"SEALED" not in content(tmp_path)
+    assert recover(storage).frontier == before
+
+
+def test_headers_that_cannot_follow_are_not_verified(storage, tmp_path, monkeypatch):
+    """A torn frame whose payload is made of headers: nearly all are passed over."""
+    header = build_frame(records(9), epoch=1, sequence=9, first_index=9, previous=NO_DIGEST)[0][:HEADER_BYTES]
+    old = build_frame(records(9), epoch=1, sequence=0, first_index=0, previous=NO_DIGEST)[0][:HEADER_BYTES]
+    filled(storage, (1,), (2,))
+    data = content(tmp_path)
+    data += header[:10] + bytes([255] * 8) + header[18:] + old * 500
+    (tmp_path / FIRST).write_bytes(data)
+    looked = []
+    monkeypatch.setattr(segment, "read_frame", lambda *place: looked.append(place) or read_frame(*place))
+    assert recover(storage).tail.size == 2
+    assert looked == []

@@ -2,12 +2,14 @@ import asyncio
 import contextlib
 import errno
 import json
+import resource
 import struct
 
 import pytest
 from faulty_storage import FaultyStorage, begin, records
 
 from roadworthy.base.errors import InputError, LedgerBroken, MissingFile, ParameterError
+from roadworthy.ledgerd import server as ledger_server
 from roadworthy.ledgerd.commit import GroupCommit
 from roadworthy.ledgerd.recovery import recover
 from roadworthy.ledgerd.server import LedgerServer
@@ -57,7 +59,7 @@ def storage(tmp_path):
     storage.release()
 
 
-def told(storage, tmp_path, story, asks=()):
+def told(storage, tmp_path, story, asks=(), **limits):
     """Run ``story(server, connect)`` against a server on a socket; what it returns, after a clean stop."""
     path = tmp_path / "l.sock"
     peers = []
@@ -71,9 +73,9 @@ def told(storage, tmp_path, story, asks=()):
         return peer
 
     async def run():
-        state, writer = begin(storage)
-        commit = GroupCommit(writer, state.frontier, most_waiting=8)
-        server = LedgerServer(commit, origin="example.org/x", vkey="the key", asks=dict(asks))
+        _, writer = begin(storage)
+        commit = GroupCommit(writer, most_waiting=8)
+        server = LedgerServer(commit, origin="example.org/x", vkey="the key", asks=dict(asks), **limits)
         await server.start(path)
         try:
             return await story(server, connect)
@@ -175,7 +177,7 @@ def test_a_full_disk_is_told(storage, tmp_path):
 
 
 def test_the_status_says_how_it_stands(storage, tmp_path):
-    """Size, root, what waits, who is connected, and whether it refuses."""
+    """Size, what waits, who is connected, and whether it refuses."""
 
     async def story(server, connect):
         peer = await connect()
@@ -185,7 +187,6 @@ def test_the_status_says_how_it_stands(storage, tmp_path):
         await peer.ask(MessageType.APPEND, append_body(records(2)))
         after = json.loads((await peer.ask(MessageType.ASK, b'{"what":"status"}')).body)
         assert (before["size"], before["waiting"], before["connections"], before["refusing"]) == (1, 0, 1, "")
-        assert len(before["root"]) == 64
         return after["refusing"]
 
     assert told(storage, tmp_path, story) == "BROKEN"
@@ -276,6 +277,203 @@ def test_an_answer_to_nobody_is_dropped(storage, tmp_path):
 
     told(storage, tmp_path, story)
     assert recover(storage).tail.size == 1
+
+
+def test_a_leaf_that_only_the_ledger_may_write_is_refused(storage, tmp_path):
+    """The whole append with it, and nothing stands in the ledger; the connection stays."""
+    leaf = b'{"erases":1,"kind":"payload.erased","reason":"r"}'
+
+    async def story(server, connect):
+        peer = await connect()
+        refused = await peer.ask(MessageType.APPEND, append_body([*records(1), LedgerRecord(leaf, b"x")]))
+        assert parse_refused(refused.body)[0] is RefusalCode.MALFORMED
+        return parse_appended((await peer.ask(MessageType.APPEND, append_body(records(1)))).body)
+
+    assert told(storage, tmp_path, story) == (0, 1)
+
+
+def test_a_handler_that_fails_as_nobody_foresaw_is_answered(storage, tmp_path):
+    """As BROKEN, with the error's name, and the connection stays."""
+
+    async def fails(question):
+        return {"text": b"\xff".decode()}
+
+    async def story(server, connect):
+        peer = await connect()
+        refused = await peer.ask(MessageType.ASK, b'{"what":"fails"}', 12)
+        code, text = parse_refused(refused.body)
+        assert (refused.request, code) == (12, RefusalCode.BROKEN)
+        assert "UnicodeDecodeError" in text
+        return (await peer.ask(MessageType.APPEND, append_body(records(1)))).type
+
+    assert told(storage, tmp_path, story, {"fails": fails}) is MessageType.APPENDED
+
+
+def test_an_answer_that_no_message_can_hold_is_refused(storage, tmp_path, monkeypatch):
+    """The connection stays, and so does everybody else's."""
+    monkeypatch.setattr(ledger_server, "MAX_BODY_BYTES", 100)
+
+    async def long(question):
+        return {"text": "x" * 100}
+
+    async def story(server, connect):
+        peer = await connect()
+        refused = await peer.ask(MessageType.ASK, b'{"what":"long"}')
+        return parse_refused(refused.body)[0], len(server.connections)
+
+    assert told(storage, tmp_path, story, {"long": long}) == (RefusalCode.MALFORMED, 1)
+
+
+async def hung_up(peer):
+    """Whether the server closed this connection."""
+    with contextlib.suppress(ConnectionError):
+        return await peer.message() is None
+    return True
+
+
+def test_more_connections_than_the_most_are_closed(storage, tmp_path):
+    """Those that are there stay, and when one goes another may come."""
+
+    async def story(server, connect):
+        first, second = await connect(), await connect()
+        assert await hung_up(await connect(b""))
+        assert (await first.ask(MessageType.APPEND, append_body(records(1)))).type is MessageType.APPENDED
+        await second.close()
+        await asyncio.sleep(0.02)
+        await connect()
+
+    told(storage, tmp_path, story, most_connections=2)
+
+
+def test_connections_leave_descriptors_for_the_ledgers_own_files(storage, tmp_path, monkeypatch):
+    """At most half of what the process may have open."""
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (64, 64))
+
+    async def story(server, connect):
+        return server.most_connections
+
+    assert told(storage, tmp_path, story) == 32
+
+
+def test_whoever_does_not_say_hello_in_time_is_closed(storage, tmp_path):
+    """Who did is not."""
+
+    async def story(server, connect):
+        good = await connect()
+        assert await hung_up(await connect(b""))
+        assert (await good.ask(MessageType.APPEND, append_body(records(1)))).type is MessageType.APPENDED
+
+    told(storage, tmp_path, story, hello_s=0.05)
+
+
+def test_little_is_read_before_hello(storage, tmp_path):
+    """A long message from somebody unknown is not waited for; after HELLO it is."""
+    part = struct.pack(">IBI", 1 << 20, MessageType.APPEND, 1) + bytes(100_000)
+
+    async def story(server, connect):
+        good, evil = await connect(), await connect(b"")
+        good.writer.write(part)
+        evil.writer.write(part)
+        assert await hung_up(evil)
+        await asyncio.sleep(0.02)
+        assert server.unfinished_bytes == len(part)
+        good.writer.transport.abort()
+        await asyncio.sleep(0.02)
+        return server.unfinished_bytes
+
+    assert told(storage, tmp_path, story) == 0
+
+
+def test_unfinished_messages_have_a_limit_together(storage, tmp_path, monkeypatch):
+    """The connection that brings more is closed; those before it go on."""
+    monkeypatch.setattr(ledger_server, "MOST_UNFINISHED_BYTES", 150_000)
+    whole = encode(MessageType.APPEND, 1, append_body([LedgerRecord(b"{}", bytes(90_000))]))
+
+    async def story(server, connect):
+        first, second = await connect(), await connect()
+        first.writer.write(whole[:-1])
+        await asyncio.sleep(0.02)
+        second.writer.write(whole[:-1])
+        assert await hung_up(second)
+        first.writer.write(whole[-1:])
+        return (await first.message()).type
+
+    assert told(storage, tmp_path, story) is MessageType.APPENDED
+
+
+def test_questions_under_way_have_a_limit(storage, tmp_path):
+    """More are refused as BUSY; those before them are answered."""
+
+    async def slow(question):
+        await asyncio.sleep(0.05)
+        return {}
+
+    async def story(server, connect):
+        peer = await connect()
+        asks = [encode(MessageType.ASK, number, b'{"what":"slow"}') for number in range(ledger_server.MOST_ASKS + 2)]
+        peer.writer.write(b"".join(asks))
+        found = [await peer.message() for _ in asks]
+        refused = [message for message in found if message.type is MessageType.REFUSED]
+        assert {parse_refused(message.body)[0] for message in refused} == {RefusalCode.BUSY}
+        return len(refused)
+
+    assert told(storage, tmp_path, story, {"slow": slow}) == 2
+
+
+def test_nothing_is_read_from_a_peer_that_does_not_read(storage, tmp_path):
+    """Its answers do not pile up here; once it reads, it gets them all."""
+
+    async def wide(question):
+        return {"text": "x" * 50_000}
+
+    async def story(server, connect):
+        peer = await connect()
+        (connection,) = server.connections
+        peer.writer.transport.pause_reading()
+        ask = encode(MessageType.ASK, 1, b'{"what":"wide"}')
+        for _ in range(400):
+            peer.writer.write(ask)
+            await asyncio.sleep(0)
+        await asyncio.sleep(0.05)
+        held = connection._transport.get_write_buffer_size()
+        assert not connection._transport.is_reading()
+        peer.writer.transport.resume_reading()
+        found = [await peer.message() for _ in range(400)]
+        assert {message.type for message in found} <= {MessageType.ANSWER, MessageType.REFUSED}
+        return held
+
+    assert told(storage, tmp_path, story, {"wide": wide}) < 8_000_000
+
+
+def test_answers_of_one_batch_leave_in_one_write(storage, tmp_path):
+    """A write costs more than all that is done for a record."""
+
+    async def story(server, connect):
+        peer = await connect()
+        (connection,) = server.connections
+        written = []
+        transport = connection._transport
+        connection._transport = Recording(transport, written)
+        peer.writer.write(
+            b"".join(encode(MessageType.APPEND, number, append_body(records(number))) for number in range(6))
+        )
+        indices = [parse_appended((await peer.message()).body)[0] for _ in range(6)]
+        connection._transport = transport
+        assert indices == [0, 1, 2, 3, 4, 5]
+        return len(written)
+
+    assert told(storage, tmp_path, story) == 1
+
+
+class Recording:
+    """A transport that remembers what was written."""
+
+    def __init__(self, transport, written):
+        self._transport, self._written = transport, written
+
+    def write(self, data):
+        self._written.append(data)
+        self._transport.write(data)
 
 
 def test_a_socket_that_cannot_be_made_is_refused(storage, tmp_path):

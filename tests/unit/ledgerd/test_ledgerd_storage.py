@@ -4,7 +4,7 @@ import os
 import pytest
 
 from roadworthy.base.errors import MissingFile, StoreBroken
-from roadworthy.ledgerd.storage import PosixStorage
+from roadworthy.ledgerd.storage import LOCK, PosixStorage
 
 
 @pytest.fixture
@@ -22,6 +22,13 @@ def test_the_folders_are_for_their_owner_only(storage, tmp_path):
 
 def test_one_folder_has_one_writer(storage, tmp_path):
     """A second one is refused until the first lets go."""
+    with pytest.raises(StoreBroken, match="Another process"):
+        PosixStorage(tmp_path / "deep" / "ledger")
+
+
+def test_removing_the_lock_does_not_let_a_second_writer_in(storage, tmp_path):
+    """The folder of segments is locked as well."""
+    (tmp_path / "deep" / "ledger" / LOCK).unlink()
     with pytest.raises(StoreBroken, match="Another process"):
         PosixStorage(tmp_path / "deep" / "ledger")
 

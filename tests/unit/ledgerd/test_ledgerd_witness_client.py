@@ -23,7 +23,7 @@ from roadworthy.ledger.checkpoint import NoteSignature, open_checkpoint
 from roadworthy.ledger.cosignature import Cosigner, CosignerKey, WitnessPolicy, cosignatures
 from roadworthy.ledger.keys import key_from_seed
 from roadworthy.ledger.log import verify_log
-from roadworthy.ledger.merkle import Frontier, consistency_path, leaf_hash, root
+from roadworthy.ledger.merkle import consistency_path, leaf_hash, root
 from roadworthy.ledger.receipt import verify_receipt
 from roadworthy.ledger.witness import Seen, parse_request
 from roadworthy.ledgerd import publisher as publisher_module
@@ -156,14 +156,15 @@ def test_unknown_signatures_are_left_out():
 SIZE = "text/x.tlog.size"
 WRONG = {
     "refused": (http_answer(403, "no"), TargetAnswer),
-    "seen more": (http_answer(409, "10\n", SIZE), TargetAnswer),
+    "seen more": (http_answer(409, "10\n", SIZE), LedgerBroken),
     "seen nonsense": (http_answer(409, "-1\n", SIZE), TargetAnswer),
     "seen far too much": (http_answer(409, "9" * 5_000 + "\n", SIZE), TargetAnswer),
     "other digits": (http_answer(409, "٣\n", SIZE), TargetAnswer),
     "changes its mind": (http_answer(409, "3\n", SIZE), TargetAnswer),
     "forked": (http_answer(409, "another tree"), LedgerBroken),
-    "no line": (http_answer(200, "thanks\n"), LedgerBroken),
-    "nothing": (http_answer(200, ""), LedgerBroken),
+    "other tree of nothing": (http_answer(422, "no proof"), TargetAnswer),
+    "no line": (http_answer(200, "thanks\n"), TargetAnswer),
+    "nothing": (http_answer(200, ""), TargetAnswer),
     "another tree signed": (http_answer(200, line_of(8)), SignatureBroken),
     "unknown key": (http_answer(200, line_of(9, Cosigner("x", key_from_seed(b"\x09" * 32)))), SignatureBroken),
     "closed": (b"", TargetUnreachable),
@@ -301,11 +302,7 @@ def test_a_published_log_is_cosigned(tmp_path, monkeypatch):
         publisher = Publisher(tmp_path / "log", LOG, witnesses=witnesses_at(urls, KEYS, 2))
         publisher.recover(LEAVES[:5])
         publisher.start()
-        frontier = Frontier()
-        for index, leaf in enumerate(LEAVES):
-            frontier = frontier.append(HASHES[index])
-            if index >= 5:
-                publisher.on_durable(index, [leaf], frontier)
+        publisher.on_durable(5, LEAVES[5:])
         proofs = Proofs(publisher)
         answer = await proofs.proof({"index": 399})
         assert not answer["cosigned"]
@@ -367,3 +364,114 @@ def test_a_restart_keeps_what_was_cosigned(tmp_path):
     answer = asyncio.run(story(300))
     assert answer["cosigned"]
     assert verify_receipt(answer["receipt"], LEAVES[3], [LOG.verifier]).checkpoint.size == 9
+
+
+def other_tree(size: int) -> str:
+    """A checkpoint of the same log over another history."""
+    return LOG.sign(size, root([leaf_hash(b"other %d" % index) for index in range(size)]))
+
+
+async def other_consistency(old: int, size: int) -> tuple[bytes, ...]:
+    """The proof within that history."""
+    return tuple(consistency_path([leaf_hash(b"other %d" % index) for index in range(size)], old))
+
+
+@pytest.mark.parametrize(("size", "why"), [(8, "saw 9 entries"), (9, "another tree of 9"), (12, "does not begin with")])
+def test_a_real_witness_finds_a_fork(tmp_path, size, why):
+    """A shorter tree, another one of the same size, and a longer one that does not continue what was seen."""
+    with serving(tmp_path / "state", WITNESS) as server:
+        asyncio.run(WitnessClient(server.url, KEYS).cosign(note_of(9), 9, consistency))
+        witnesses = witnesses_at([server.url], [WITNESS.key], 1)
+        assert witnesses.contradiction() is None
+        assert asyncio.run(witnesses.gather(other_tree(size), size, other_consistency)) is None
+    assert why in witnesses.contradiction().what
+
+
+def restored(tmp_path: Path, server: WitnessServer, leaves: Sequence[bytes]) -> Publisher:
+    """A publisher that begins with these leaves, and knows this witness."""
+    publisher = Publisher(tmp_path / "log", LOG, witnesses=witnesses_at([server.url], [WITNESS.key], 1))
+    publisher.recover(leaves)
+    return publisher
+
+
+@pytest.mark.parametrize("leaves", [[], LEAVES[:8], [b"other"] * 9, [b"other"] * 12])
+def test_a_start_that_a_witness_contradicts_is_refused(tmp_path, leaves):
+    """An old backup, or another history, would use the same indices once more."""
+
+    async def story(server: WitnessServer) -> None:
+        publisher = restored(tmp_path, server, leaves)
+        with pytest.raises(LedgerBroken, match="witness"):
+            await publisher.ask_witnesses()
+        await publisher.close()
+
+    with serving(tmp_path / "state", WITNESS) as server:
+        asyncio.run(WitnessClient(server.url, KEYS).cosign(note_of(9), 9, consistency))
+        asyncio.run(story(server))
+
+
+def test_a_start_that_witnesses_confirm_or_cannot_judge(tmp_path):
+    """The same tree, a longer one, no witness, one that is down, and a disk that was full."""
+
+    async def story(server: WitnessServer) -> None:
+        for count in (9, 20):
+            publisher = restored(tmp_path, server, LEAVES[:count])
+            await publisher.ask_witnesses()
+            await publisher.close()
+        alone = Publisher(tmp_path / "log", LOG)
+        alone.recover(LEAVES[:20])
+        await alone.ask_witnesses()
+        await alone.close()
+        behind = restored(tmp_path, server, LEAVES[:20])
+        behind.fault = StoreBroken("No space.", remedy="Make some.")
+        await behind.ask_witnesses()
+        assert behind.witnesses.faults == {}
+        await behind.close()
+
+    with serving(tmp_path / "state", WITNESS) as server:
+        asyncio.run(story(server))
+
+    async def down() -> None:
+        publisher = restored(tmp_path, server, LEAVES[:20])
+        await publisher.ask_witnesses()
+        assert list((await Proofs(publisher).checkpoint({}))["witness_faults"]) == [server.url]
+        await publisher.close()
+
+    asyncio.run(down())
+
+
+def test_a_fork_that_a_witness_finds_ends_publishing(tmp_path):
+    """It was not reached at the start; as soon as it speaks, whoever commits is told, and nothing more is published."""
+    told: list[str] = []
+
+    async def story(server: WitnessServer) -> None:
+        publisher = restored(tmp_path, server, [b"other"] * 12)
+        broken = asyncio.Event()
+        publisher.when_broken(lambda text: (told.append(text), broken.set()))
+        publisher.start()
+        await asyncio.wait_for(broken.wait(), 5)
+        publisher.on_durable(12, [b"more"])
+        await asyncio.sleep(0.05)
+        answer = await Proofs(publisher).checkpoint({})
+        assert "does not begin with the 9" in answer["fault"]
+        assert publisher.size == 12
+        await publisher.close()
+
+    with serving(tmp_path / "state", WITNESS) as server:
+        asyncio.run(WitnessClient(server.url, KEYS).cosign(note_of(9), 9, consistency))
+        asyncio.run(story(server))
+    assert len(told) == 1
+
+
+def test_a_tile_that_is_missing_here_is_no_word_of_the_witness(tmp_path):
+    """It is noted; the ledger is not stopped for it."""
+
+    async def story(server: WitnessServer) -> None:
+        publisher = restored(tmp_path, server, LEAVES[:300])
+        (tmp_path / "log/tile/0/000").unlink()
+        await publisher.ask_witnesses()
+        assert isinstance(publisher.witnesses.faults[server.url], StoreBroken)
+        await publisher.close()
+
+    with serving(tmp_path / "state", WITNESS) as server:
+        asyncio.run(WitnessClient(server.url, KEYS).cosign(note_of(9), 9, consistency))
+        asyncio.run(story(server))

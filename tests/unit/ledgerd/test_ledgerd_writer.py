@@ -68,10 +68,10 @@ def test_a_frame_longer_than_a_segment_gets_one_of_its_own(storage, writer):
 
 
 def test_a_spare_is_made_ahead_and_used(storage, writer):
-    """Wanted once the segment is half full, and then the next frame waits for no preallocation."""
-    writer.commit(records(1, payload=b"x" * 1000))
+    """Wanted once an eighth of the segment is used, and then the next frame waits for no preallocation."""
+    writer.commit(records(1, payload=b"x" * 300))
     assert not writer.wants_spare
-    writer.commit(records(2, payload=b"x" * 1500))
+    writer.commit(records(2, payload=b"x" * 2200))
     assert writer.wants_spare
     writer.prepare()
     assert not writer.wants_spare
@@ -124,6 +124,8 @@ def test_two_faults_in_a_row_break_the_writer_for_good(storage, writer, step):
         {"sync": [errno.ENOSPC]},
         {"sync": [errno.EIO], "preallocate": [errno.EDQUOT]},
         {"sync": [errno.EIO], "sync_folder": [errno.ENOSPC]},
+        {"sync": [errno.EIO], "create": [errno.EMFILE]},
+        {"sync": [errno.EIO], "create": [errno.ENFILE]},
     ],
 )
 def test_a_full_disk_refuses_and_recovers(storage, writer, fail):
@@ -135,6 +137,84 @@ def test_a_full_disk_refuses_and_recovers(storage, writer, fail):
     assert writer.size == 1
     assert writer.commit(records(4)) == 1
     assert leaves(storage) == numbers(1, 4)
+
+
+def copies(tmp_path, sealed):
+    """How often the bytes stand in any segment."""
+    return sum(path.read_bytes().count(sealed) for path in (tmp_path / "segments").iterdir())
+
+
+@pytest.mark.parametrize("step", ["sync", "write"])
+def test_a_copy_that_a_fault_left_is_gone_before_an_erasure_is_done(storage, tmp_path, step):
+    """The frame counts in the new segment; in the old one it stands as well, until somebody erases anything."""
+    state, writer = begin(storage)
+    writer.commit(records(1))
+    storage.fail = {step: [errno.EIO]}
+    writer.commit(records(2, payload=b"SEALED" * 9))
+    assert len(state.frames.leftovers) == 1
+    writer.commit(records(3))
+    assert copies(tmp_path, b"SEALED") >= 9
+    FrameReader(storage, state.frames).erase(1)
+    assert copies(tmp_path, b"SEALED") == 0
+    assert not state.frames.leftovers
+    writer.close()
+    assert leaves(storage) == numbers(1, 2, 3)
+
+
+def test_a_leftover_that_cannot_be_overwritten_is_tried_again(storage, tmp_path):
+    """The erasure fails, and the next one does both."""
+    state, writer = begin(storage)
+    writer.commit(records(0))
+    storage.fail = {"sync": [errno.EIO]}
+    writer.commit(records(1, payload=b"SEALED" * 9))
+    writer.commit(records(2))
+    reader = FrameReader(storage, state.frames)
+    storage.fail = {"sync": [errno.EIO]}
+    with pytest.raises(StoreBroken, match="EIO"):
+        reader.erase(1)
+    reader.erase(1)
+    assert copies(tmp_path, b"SEALED") == 0
+    writer.close()
+
+
+def test_a_segment_whose_first_frame_failed_is_replaced(storage, tmp_path):
+    """By one of the same name, in which nothing may be overwritten as a leftover."""
+    state, writer = begin(storage)
+    storage.fail = {"sync": [errno.EIO]}
+    writer.commit(records(1, payload=b"SEALED" * 9))
+    writer.commit(records(2))
+    assert not state.frames.leftovers
+    assert copies(tmp_path, b"SEALED") == 9
+    FrameReader(storage, state.frames).erase(0)
+    assert copies(tmp_path, b"SEALED") == 0
+    writer.close()
+    assert leaves(storage) == numbers(1, 2)
+
+
+def test_what_a_refused_frame_left_is_covered_by_the_next(storage, writer, tmp_path):
+    """By the frame itself, and by zeros where it is shorter."""
+    writer.commit(records(1))
+    storage.fail = {"write": [errno.ENOSPC]}
+    with pytest.raises(DiskFull):
+        writer.commit(records(2, payload=b"SEALED" * 90))
+    assert copies(tmp_path, b"SEALED") > 1
+    writer.commit(records(3))
+    assert copies(tmp_path, b"SEALED") == 0
+    assert leaves(storage) == numbers(1, 3)
+
+
+def test_what_a_refused_frame_left_in_a_segment_that_is_full_is_noted(storage, tmp_path):
+    """The next frame goes elsewhere, so it covers nothing."""
+    state, writer = begin(storage)
+    writer.commit(records(1, payload=b"x" * 1500))
+    storage.fail = {"write": [errno.ENOSPC]}
+    with pytest.raises(DiskFull):
+        writer.commit(records(2, payload=b"SEALED" * 90))
+    writer.commit(records(3, payload=b"x" * 3000))
+    assert len(state.frames.leftovers) == 1
+    FrameReader(storage, state.frames).erase(0)
+    assert copies(tmp_path, b"SEALED") == 0
+    writer.close()
 
 
 def test_a_full_disk_at_the_very_first_segment(storage, writer):
