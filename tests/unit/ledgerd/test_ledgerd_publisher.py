@@ -3,13 +3,12 @@
 import asyncio
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from pathlib import Path
 
 import pytest
+from publisher_rig import LEAVES, Feed, checkpoint, hold_until, nothing, run, until
 
-from published_log import LOG, VKEY, entries
-from roadworthy.base.errors import LedgerBroken, ParameterError, SignatureBroken, StoreBroken
+from published_log import LOG, VKEY
+from roadworthy.base.errors import LedgerBroken, ParameterError, SignatureBroken
 from roadworthy.ledger.checkpoint import CheckpointSigner, open_checkpoint
 from roadworthy.ledger.keys import key_from_seed
 from roadworthy.ledger.log import verify_log
@@ -18,62 +17,6 @@ from roadworthy.ledger.receipt import verify_receipt
 from roadworthy.ledgerd import publisher as module
 from roadworthy.ledgerd.proofs import Proofs
 from roadworthy.ledgerd.publisher import Publisher, published_size
-
-LEAVES = entries(1_000)
-
-
-class Feed:
-    """What the group commit does: leaves in their order."""
-
-    def __init__(self, publisher: Publisher, size: int = 0) -> None:
-        self.publisher = publisher
-        self.size = size
-
-    def give(self, count: int) -> None:
-        """The next leaves are durable."""
-        self.publisher.on_durable(self.size, LEAVES[self.size : self.size + count])
-        self.size += count
-
-
-def run(folder: Path, story: Callable[[Publisher, Feed], Awaitable[None]], *, already: int = 0) -> Publisher:
-    """A publisher from start to end."""
-
-    async def main() -> Publisher:
-        publisher = Publisher(folder, LOG)
-        try:
-            publisher.recover(LEAVES[:already])
-            publisher.start()
-            await story(publisher, Feed(publisher, already))
-        finally:
-            await publisher.close()
-        return publisher
-
-    return asyncio.run(main())
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait a little for something."""
-    for _ in range(2_500):
-        if condition():
-            return
-        await asyncio.sleep(0.002)
-    raise AssertionError("It did not happen within five seconds.")
-
-
-def hold_until(condition: Callable[[], bool]) -> None:
-    """Let the event loop stand still until a thread has done something, and some time for it to return."""
-    while not condition():
-        time.sleep(0.001)
-    time.sleep(0.02)
-
-
-async def nothing(_: Publisher, __: Feed) -> None:
-    """Start and end."""
-
-
-def checkpoint(folder: Path) -> int:
-    """The size that is published."""
-    return open_checkpoint((folder / "checkpoint").read_text(encoding="utf-8"), [LOG.verifier]).size
 
 
 def test_an_empty_log_is_published(tmp_path):
@@ -250,173 +193,12 @@ def test_a_checkpoint_and_its_size_are_never_seen_apart(tmp_path, monkeypatch):
     run(tmp_path, story)
 
 
-def test_a_full_disk_delays_and_loses_nothing(tmp_path, monkeypatch):
-    """As soon as there is space, everything is published."""
-    monkeypatch.setattr(module, "RETRY_S", 0.01)
-
-    async def story(publisher: Publisher, feed: Feed) -> None:
-        write, full = publisher.store.write, True
-
-        def failing(tiles, *, checkpoint):
-            if full:
-                raise StoreBroken("No space.", remedy="Make some.")
-            write(tiles, checkpoint=checkpoint)
-
-        monkeypatch.setattr(publisher.store, "write", failing)
-        feed.give(300)
-        await until(lambda: publisher.fault is not None)
-        feed.give(300)
-        await asyncio.sleep(0.03)
-        assert publisher.size == checkpoint(tmp_path) == 0
-        full = False
-        await until(lambda: publisher.size == 600)
-        assert publisher.fault is None
-
-    run(tmp_path, story)
-    assert verify_log(tmp_path, VKEY).problems == ()
-
-
-def test_a_full_disk_does_not_keep_the_process_from_ending(tmp_path, monkeypatch):
-    """The next start publishes it."""
-
-    async def story(publisher: Publisher, feed: Feed) -> None:
-        def failing(*_, **__):
-            raise StoreBroken("No space.", remedy="Make some.")
-
-        monkeypatch.setattr(publisher.store, "write", failing)
-        feed.give(3)
-
-    assert isinstance(run(tmp_path, story).fault, StoreBroken)
-    assert run(tmp_path, nothing, already=3).size == 3
-
-
-def full(*_, **__):
-    """What a disk without space does."""
-    raise StoreBroken("No space.", remedy="Make some.")
-
-
-def test_a_full_disk_does_not_prevent_the_start(tmp_path, monkeypatch):
-    """The segments may have room: what is published stays as it was, and follows when there is space."""
-    monkeypatch.setattr(module, "RETRY_S", 0.01)
-    run(tmp_path, nothing, already=5)
-
-    async def main() -> None:
-        publisher = Publisher(tmp_path, LOG)
-        with monkeypatch.context() as patch:
-            patch.setattr(publisher.store, "write", full)
-            patch.setattr(publisher.store, "put", full)
-            publisher.recover(LEAVES[:700])
-            assert isinstance(publisher.fault, StoreBroken)
-            publisher.start()
-            publisher.on_durable(700, LEAVES[700:710])
-            assert (await publisher.covering(4, 0))[0] == 5
-            with pytest.raises(ParameterError, match="not under a published checkpoint"):
-                await publisher.covering(5, 0.03)
-        await until(lambda: publisher.size == 710)
-        assert publisher.fault is None
-        await publisher.close()
-
-    asyncio.run(main())
-    assert verify_log(tmp_path, VKEY).problems == ()
-
-
-def test_a_full_disk_before_anything_was_published(tmp_path, monkeypatch):
-    """The key follows, too; and a stop on the full disk ends at once."""
-
-    async def main() -> None:
-        publisher = Publisher(tmp_path, LOG)
-        with monkeypatch.context() as patch:
-            patch.setattr(publisher.store, "write", full)
-            publisher.recover(LEAVES[:3])
-            publisher.start()
-            await publisher.close()
-
-    asyncio.run(main())
-    run(tmp_path, nothing, already=3)
-    assert verify_log(tmp_path, VKEY).problems == ()
-
-
-def test_a_start_that_lacks_too_much_on_a_full_disk_is_refused(tmp_path, monkeypatch):
-    """What cannot be written is kept in memory, which has an end."""
-    monkeypatch.setattr(module, "MOST_WAITING_BYTES", 100_000)
-
-    async def main() -> None:
-        publisher = Publisher(tmp_path, LOG)
-        monkeypatch.setattr(publisher.store, "write", full)
-        try:
-            with pytest.raises(StoreBroken):
-                publisher.recover(b"x" * 600 for _ in range(10_000))
-        finally:
-            await publisher.close()
-
-    asyncio.run(main())
-
-
 def test_the_key_is_written_only_once(tmp_path, monkeypatch):
     """A start changes nothing that says what it should say."""
     run(tmp_path, nothing)
     before = (tmp_path / "log.vkey").stat().st_ino
     run(tmp_path, nothing)
     assert (tmp_path / "log.vkey").stat().st_ino == before
-
-
-class Segments:
-    """Durable leaves in frames of 50; notes from where they were asked for."""
-
-    def __init__(self) -> None:
-        self.asked: list[int] = []
-        self.until = len(LEAVES)
-
-    def leaves(self, first_index: int) -> Iterator[tuple[int, tuple[bytes, ...]]]:
-        """From the frame on that holds the index."""
-        self.asked.append(first_index)
-        for first in range(first_index // 50 * 50, self.until, 50):
-            yield first, tuple(LEAVES[first : first + 50])
-
-
-def held_up(tmp_path: Path, monkeypatch, segments: Segments) -> tuple[Publisher, list[int]]:
-    """A disk that is full for some time while leaves come, with little memory for them."""
-    monkeypatch.setattr(module, "RETRY_S", 0.01)
-    monkeypatch.setattr(module, "MOST_WAITING_BYTES", 5_000)
-    kept: list[int] = []
-
-    async def main() -> Publisher:
-        publisher = Publisher(tmp_path, LOG, segments=segments.leaves)
-        publisher.recover(LEAVES[:10])
-        publisher.start()
-        feed = Feed(publisher, 10)
-        with monkeypatch.context() as patch:
-            patch.setattr(publisher.store, "write", full)
-            for _ in range(90):
-                feed.give(10)
-                kept.append(sum(map(len, publisher._waiting)))
-                await asyncio.sleep(0.001)
-        await until(lambda: publisher.size == 910 or isinstance(publisher.fault, LedgerBroken))
-        feed.give(90)
-        await publisher.close()
-        return publisher
-
-    return asyncio.run(main()), kept
-
-
-def test_what_waits_has_a_limit_and_is_read_again(tmp_path, monkeypatch):
-    """A disk that is full for hours costs no memory and no entry."""
-    segments = Segments()
-    publisher, kept = held_up(tmp_path, monkeypatch, segments)
-    assert max(kept) <= 5_000 < sum(map(len, LEAVES[10:910]))
-    assert segments.asked
-    assert publisher.fault is None
-    assert verify_log(tmp_path, VKEY).problems == ()
-    assert verify_log(tmp_path, VKEY).checkpoint.root == root([leaf_hash(leaf) for leaf in LEAVES])
-
-
-def test_segments_that_lost_what_was_durable_end_publishing(tmp_path, monkeypatch):
-    """Nothing is published that is not whole."""
-    segments = Segments()
-    segments.until = 50
-    publisher, _ = held_up(tmp_path, monkeypatch, segments)
-    assert isinstance(publisher.fault, LedgerBroken)
-    assert checkpoint(tmp_path) < 50
 
 
 def test_the_published_size_is_the_larger_of_both_checkpoints(tmp_path):
