@@ -17,7 +17,7 @@ ELSEWHERE      := slow or browser or network or postgres or extra or spark or so
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-full demo test test-extra test-full check bench lock clean
+.PHONY: help setup setup-full demo test test-slow test-extra test-full check bench lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,17 @@ test: $(STAMP) ## the default tests under coverage, outbound connections refused
 	$(BIN)/python -m coverage run -p -m pytest --ignore=tests/house --record=build/alone.json \
 	  -m "alone and not ($(ELSEWHERE))" $$(grep -rl --include='test_*.py' 'mark\.alone' tests)
 	@$(BIN)/coverage combine --quiet
+	$(BIN)/python -m coverage json --quiet -o build/coverage.json
+	$(BIN)/python tools/coverage_gates.py build/coverage.json --before-slow
+
+SLOW := slow or browser or postgres
+
+test-slow: $(STAMP) ## the tests that start many processes, under coverage too; with make test before it, every gate holds
+	@mkdir -p build
+	$(BIN)/python -m coverage run -p -m pytest -q --record=build/slow.json \
+	  -n $(TEST_PROCESSES) --dist worksteal -m "($(SLOW)) and not alone"
+	$(BIN)/python -m coverage run -p -m pytest -q --record=build/slow-alone.json -m "($(SLOW)) and alone"
+	@$(BIN)/coverage combine --quiet --append
 	$(BIN)/python -m coverage json --quiet -o build/coverage.json
 	$(BIN)/python tools/coverage_gates.py build/coverage.json
 

@@ -17,6 +17,8 @@ from roadworthy.cli.app import execute
 from roadworthy.ledger.leaf import parse_leaf
 from roadworthy.ledger.tiles import split_entries
 
+pytestmark = pytest.mark.slow
+
 WORKER = "roadworthy.gateway.worker"
 LEDGER = "roadworthy.ledgerd"
 

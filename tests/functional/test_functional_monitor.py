@@ -15,6 +15,8 @@ from roadworthy.wiring.windows import INPUTS, RISK, window_runs
 from roadworthy.wiring.workspace import Workspace
 from small_project import Project
 
+pytestmark = pytest.mark.slow
+
 CHECKS = (INPUTS, "performance.production", RISK)
 WINDOWS = 4
 

@@ -115,6 +115,16 @@ def test_a_room_that_falls_short_fails_the_run(tmp_path, capsys):
     assert "short by 1" in capsys.readouterr().out
 
 
+def test_before_the_slow_tests_less_is_asked_of_what_they_cover(tmp_path, capsys):
+    """Of those rooms only: where decisions are made nothing is let off."""
+    path = tmp_path / "coverage.json"
+    path.write_text(json.dumps(report(85, 100, "cli")), encoding="utf-8")
+    assert coverage_gates.main(str(path)) == 1
+    assert coverage_gates.main(str(path), "--before-slow") == 0
+    path.write_text(json.dumps(report(99, 100, "gates")), encoding="utf-8")
+    assert coverage_gates.main(str(path), "--before-slow") == 1
+
+
 STORY = """
     import pytest
 

@@ -41,7 +41,7 @@ _SEEN: dict[tuple[str, bool], Observation] = {}
 def _marks(check_id: str) -> list[pytest.MarkDecorator]:
     if check_id in _STARTS_GATEWAYS:
         return [pytest.mark.slow]
-    return [pytest.mark.alone] if check_id in _MEASURES_TIME else []
+    return [pytest.mark.slow, pytest.mark.alone] if check_id in _MEASURES_TIME else []
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,8 @@ import pytest
 
 from roadworthy.cli.app import execute
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_story_of_a_question_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Sources within scope, one blotted out, one refused; the fallback told so; feedback and receipts; a sound ledger."""

@@ -20,6 +20,8 @@ from roadworthy.demo.process import GatewayProcess
 from roadworthy.measure.table import open_table
 from roadworthy.probes.open_inference import OpenInference
 
+pytestmark = pytest.mark.slow
+
 
 def reachable(port):
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)

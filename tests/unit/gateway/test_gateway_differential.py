@@ -11,6 +11,8 @@ import h11
 import pytest
 from raw_server import door, exchange, statuses
 
+pytestmark = pytest.mark.slow
+
 H = b"Host: a\r\n"
 CHUNKED = b"Transfer-Encoding: chunked\r\n"
 SMUGGLED = b"GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n"

@@ -25,6 +25,8 @@ from fault_server import (
 from roadworthy.gateway.exchange import Failure, UpstreamFailed
 from roadworthy.gateway.upstream.client import StatusFailed, UpstreamClient
 
+pytestmark = pytest.mark.slow
+
 
 async def send(port, question=None, *, end_mark=None, **upstream):
     """One attempt with a client of its own; the answer with its parts read, if it has any."""

@@ -26,6 +26,8 @@ from roadworthy.gateway.node_files import NodeFiles
 from roadworthy.gateway.protocol import WireLimits
 from roadworthy.gateway.worker import ADMIN_CONNECTIONS, BACKLOG, Worker, log_to_stderr, main, most_connections
 
+pytestmark = pytest.mark.slow
+
 POLICY = {
     "policy": 1,
     "grants": [{"roles": ["user"], "use_cases": ["*"], "purposes": ["*"], "data_scopes": ["*"], "cohorts": ["*"]}],

@@ -7,6 +7,8 @@ import pytest
 from quintet import read_pair, score
 from roadworthy.measure.infer.options import InferOptions
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(("name", "wrong"), [("hospital", 509), ("flights", 4_920), ("beers", 4_362), ("rayyan", 948)])
 def test_the_truth_has_as_many_wrong_cells_as_is_known(shared_data: Path, name: str, wrong: int) -> None:

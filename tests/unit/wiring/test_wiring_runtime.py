@@ -31,6 +31,8 @@ from roadworthy.wiring.runtime import (
     run_gateway,
 )
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
