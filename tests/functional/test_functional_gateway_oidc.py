@@ -56,6 +56,12 @@ def gateway(provider, system, tmp_path_factory):
         yield found
 
 
+@pytest.fixture(autouse=True)
+def _keys_are_known(gateway, provider):
+    """Another test may have rotated the provider's keys, and the gateway looks for new ones once in a while only."""
+    gateway.wait_for(lambda: ask(gateway, provider.workload_token()) == 200, MISS_PAUSE_S + 3)
+
+
 def ask(gateway, token):
     """The status of one question."""
     return said(gateway, token)[0]

@@ -26,6 +26,8 @@ from roadworthy.gateway.config import Oidc
 from roadworthy.gateway.identity.fetch import fetch_json
 
 MISS_PAUSE_S = 10.0
+FIRST_PAUSE_S = 1.0
+"""Between looks until the first one succeeds."""
 OUTAGE_S = 24 * 3600.0
 MOST_KEYS = 100
 FEWEST_RSA_BITS = 2048
@@ -135,7 +137,7 @@ class Jwks:
         # 2
         if self._look is None or self._look.done():
             now_s = self._clock()
-            if self._tried_s <= now_s < self._tried_s + MISS_PAUSE_S:
+            if self._tried_s <= now_s < self._tried_s + self._pause_s():
                 return False
             self._look = asyncio.create_task(self.refresh())
         # A caller who gives up must not end the look of the others.
@@ -149,8 +151,12 @@ class Jwks:
             await asyncio.shield(self._look)
             # After a failure the next try comes sooner: an outage should end when the provider's does.
             await asyncio.sleep(
-                min(MISS_PAUSE_S, self._oidc.jwks_refresh_s) if self.fault else self._oidc.jwks_refresh_s
+                min(self._pause_s(), self._oidc.jwks_refresh_s) if self.fault else self._oidc.jwks_refresh_s
             )
+
+    def _pause_s(self) -> float:
+        # Without any key nobody gets in, so until the first look succeeds the next one comes soon.
+        return MISS_PAUSE_S if self._ring is not None else FIRST_PAUSE_S
 
     async def refresh(self) -> None:
         """Look once. A failure is kept as ``fault`` and changes nothing else."""
