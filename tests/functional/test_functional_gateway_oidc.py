@@ -204,6 +204,8 @@ def test_a_revoked_token_and_a_revoked_person(gateway, provider) -> None:
     (gateway.folder / "revoked.yaml").write_text(json.dumps(revoked))
     gateway.wait_for(lambda: [ask(gateway, each) for each in (token, ada)] == [401, 401], 2.5)
     assert ask(gateway, bob) == ask(gateway, provider.workload_token()) == 200
+    (gateway.folder / "revoked.yaml").write_text("revoked: 1\n")
+    gateway.wait_for(lambda: ask(gateway, ada) == 200, 2.5)
 
 
 def test_keys_are_rotated(gateway, provider) -> None:
