@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from roadworthy.base.errors import EmptyData, MissingFile, UnreadableData
+from roadworthy.base.errors import UnreadableData
+from roadworthy.probes.trace_file import read_trace
 
 _USUAL = "TIMESTAMP"
 
@@ -29,19 +30,7 @@ def read_arrivals(path: Path, column: str | None = None) -> NDArray[np.float64]:
         UnreadableData: not text, no such column, or a cell that is not an instant (RW-103).
         EmptyData: no rows (RW-104).
     """
-    try:
-        with path.open(newline="", encoding="utf-8") as lines:
-            stamps = _column(lines, column, str(path))
-    except OSError as error:
-        raise MissingFile(
-            f"The trace cannot be opened: {error.strerror}.", remedy="Give the path of a CSV file.", where=str(path)
-        ) from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise UnreadableData(
-            f"The trace is not a CSV file in UTF-8: {error}.", remedy="Export it again.", where=str(path)
-        ) from error
-    if not stamps:
-        raise EmptyData("The trace has no rows.", remedy="Record at least one request.", where=str(path))
+    stamps = read_trace(path, lambda lines, where: _column(lines, column, where))
     instants = np.sort(np.array(stamps, dtype=np.int64))  # nanoseconds
     times_s: NDArray[np.float64] = (instants - instants[0]).astype(np.float64) / 1e9
     return times_s

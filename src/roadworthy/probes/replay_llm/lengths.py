@@ -21,7 +21,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from roadworthy.base.errors import EmptyData, MissingFile, ParameterError, UnreadableData
+from roadworthy.base.errors import ParameterError, UnreadableData
+from roadworthy.probes.trace_file import read_trace
 
 CONTEXT_COLUMN = "ContextTokens"
 GENERATED_COLUMN = "GeneratedTokens"
@@ -117,19 +118,7 @@ def read_lengths(path: Path, *, context: str = CONTEXT_COLUMN, generated: str = 
         UnreadableData: not text, a column is missing, or a cell is not a whole number of zero or more (RW-103).
         EmptyData: no rows (RW-104).
     """
-    try:
-        with path.open(newline="", encoding="utf-8") as lines:
-            pairs = _pairs(lines, (context, generated), str(path))
-    except OSError as error:
-        raise MissingFile(
-            f"The trace cannot be opened: {error.strerror}.", remedy="Give the path of a CSV file.", where=str(path)
-        ) from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise UnreadableData(
-            f"The trace is not a CSV file in UTF-8: {error}.", remedy="Export it again.", where=str(path)
-        ) from error
-    if not pairs:
-        raise EmptyData("The trace has no rows.", remedy="Record at least one request.", where=str(path))
+    pairs = read_trace(path, lambda lines, where: _pairs(lines, (context, generated), where))
     table = np.array(pairs, dtype=np.int64)
     return Lengths(context_tokens=table[:, 0], generated_tokens=table[:, 1])
 
