@@ -17,6 +17,8 @@ from roadworthy.cli.app import execute
 from roadworthy.wiring.workspace import Workspace
 from small_project import Project
 
+pytestmark = pytest.mark.slow
+
 Said = pytest.CaptureFixture[str]
 
 
