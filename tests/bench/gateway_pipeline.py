@@ -10,19 +10,19 @@ import gc
 import json
 import platform
 import statistics
+import sys
 import time
 from pathlib import Path
 
 import uvloop
 
-from roadworthy.domain.exchange import Caller, RecordMode
-from roadworthy.domain.risk import Tier
-from roadworthy.gateway.app import Application, GatewayStages
-from roadworthy.gateway.config import JsonRoute, OpenAiRoute
-from roadworthy.gateway.exchange import Answer, Attempt
-from roadworthy.gateway.records import Exchange, Recorder
-from roadworthy.gateway.sealing import Sealer
-from roadworthy.gateway.stages import UseCaseStages
+sys.path.insert(0, str(Path(__file__).parent / "gateway_rig"))
+
+from allowing import CALLER, Allowing, build  # the path is set above
+
+from roadworthy.gateway.config import JsonRoute, OpenAiRoute  # as above
+from roadworthy.gateway.exchange import Answer, Attempt  # as above
+from roadworthy.gateway.records import Exchange  # as above
 
 EXCHANGES = 4_000
 AT_ONCE = 64
@@ -47,47 +47,17 @@ HEADERS = [
     (b"x-data-scope", b"own"),
     (b"content-length", b"%d" % len(QUESTION)),
 ]
-CALLER = Caller(
-    id="alice",
-    credential="key-1",
-    roles=frozenset({"clinician"}),
-    cohort="north",
-    scopes=frozenset({"own"}),
-    purposes=frozenset({"care"}),
-    expires_at_s=4e9,
-)
 
 
-class Yes:
-    """Every stage at once."""
+ROUTES = [OpenAiRoute(protocol="openai", models=["m-1"]), JsonRoute(protocol="json", path="/predict")]
 
-    version = release = "sha256:" + "0" * 64
-    header, state, trace_id = b"00-" + b"a" * 32 + b"-" + b"b" * 16 + b"-01", b"", "a" * 32
+
+class Yes(Allowing):
+    """Every stage at once, the ledger too."""
 
     def __init__(self):
         self.index = 0
         self.leaf_bytes = 0
-
-    async def caller(self, headers):
-        return CALLER
-
-    def check(self, *arguments):
-        return "certificate:c-1"
-
-    def begin(self, headers):
-        return self
-
-    def end(self, status, attributes):
-        pass
-
-    def exchange(self, *arguments):
-        pass
-
-    def gauge_in_flight(self, use_case, delta):
-        pass
-
-    def refuse_if_off(self, use_case):
-        pass
 
     async def answer(self, question, key):
         return Answer(
@@ -110,30 +80,6 @@ class Yes:
         self.leaf_bytes += len(leaf)
         loop.call_soon(future.set_result, self.index)
         return future
-
-
-def build(yes, *, keep_payloads):
-    """An application in which everything is allowed."""
-    use = UseCaseStages(
-        id="triage",
-        tier=Tier.R3,
-        mode=RecordMode.STRICT,
-        keep_payloads=keep_payloads,
-        purposes=frozenset({"care"}),
-        purpose_header=b"x-purpose",
-        scope_header=b"x-data-scope",
-        body_bytes=1_000_000,
-        in_flight=512,
-        deadline_s=60.0,
-        admit=yes,
-        inspect=None,
-        cite=None,
-        answerer=yes,
-    )
-    routes = [OpenAiRoute(protocol="openai", models=["m-1"]), JsonRoute(protocol="json", path="/predict")]
-    stages = GatewayStages(identify=yes, authorise=yes, switches=yes, meter=yes, trace=yes, served=[(use, routes)])
-    recorder = Recorder(node="node-1", epoch=1, sealer=Sealer(bytes(32)), pseudonym_key=bytes(32))
-    return Application(stages, recorder=recorder, ledger=yes, node="node-1"), recorder, use
 
 
 async def drive(app, path):
@@ -169,8 +115,8 @@ def leaf_cost(recorder, use):
 def main() -> None:
     """Warm up, measure, report."""
     yes = Yes()
-    whole, recorder, use = build(yes, keep_payloads=True)
-    bare, _, _ = build(yes, keep_payloads=False)
+    whole, recorder, use = build(yes, yes, ROUTES)
+    bare, _, _ = build(yes, yes, ROUTES, keep_payloads=False)
     cases = {
         "chat/completions, payloads sealed": lambda: uvloop.run(drive(whole, b"/v1/chat/completions")),
         "chat/completions, commitments only": lambda: uvloop.run(drive(bare, b"/v1/chat/completions")),

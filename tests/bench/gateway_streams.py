@@ -18,15 +18,15 @@ from pathlib import Path
 
 import uvloop
 
-from roadworthy.domain.exchange import Caller, RecordMode
-from roadworthy.domain.risk import Tier
-from roadworthy.gateway.app import Application, GatewayStages
-from roadworthy.gateway.config import OpenAiRoute
-from roadworthy.gateway.exchange import Answer, Attempt
-from roadworthy.gateway.ledger_client import LedgerClient
-from roadworthy.gateway.records import Recorder
-from roadworthy.gateway.sealing import Sealer
-from roadworthy.gateway.stages import UseCaseStages
+sys.path.insert(0, str(Path(__file__).parent / "gateway_rig"))
+
+from allowing import Allowing, build  # the path is set above
+
+from roadworthy.domain.exchange import RecordMode  # as above
+from roadworthy.domain.risk import Tier  # as above
+from roadworthy.gateway.config import OpenAiRoute  # as above
+from roadworthy.gateway.exchange import Answer, Attempt  # as above
+from roadworthy.gateway.ledger_client import LedgerClient  # as above
 
 STREAMS = (20, 200)
 PIECES = 40
@@ -34,46 +34,16 @@ EVERY_MS = 20
 REPEATS = 3
 OUT = Path("build/bench/gateway_streams.json")
 EVENT = b'data: {"id":"c-1","choices":[{"index":0,"delta":{"content":"%d"},"finish_reason":null}]}\n\n'
-CALLER = Caller(
-    id="alice",
-    credential="key-1",
-    roles=frozenset(),
-    cohort="north",
-    scopes=frozenset(),
-    purposes=frozenset(),
-    expires_at_s=4e9,
-)
 
 
-class Yes:
+ROUTES = [OpenAiRoute(protocol="openai", models=["m-1"])]
+
+
+class Yes(Allowing):
     """Every stage at once; its upstream streams by a timer and notes when it gave each piece."""
-
-    version = release = "sha256:" + "0" * 64
-    header, state, trace_id = b"00-" + b"a" * 32 + b"-" + b"b" * 16 + b"-01", b"", "a" * 32
 
     def __init__(self):
         self.given = {}
-
-    async def caller(self, headers):
-        return CALLER
-
-    def check(self, *arguments):
-        return "none"
-
-    def begin(self, headers):
-        return self
-
-    def end(self, status, attributes):
-        pass
-
-    def exchange(self, *arguments):
-        pass
-
-    def gauge_in_flight(self, use_case, delta):
-        pass
-
-    def refuse_if_off(self, use_case):
-        pass
 
     async def answer(self, question, key):
         number = int(question.target.rpartition(b"=")[2])
@@ -88,30 +58,6 @@ class Yes:
             yield EVENT % piece
             await asyncio.sleep(EVERY_MS / 1_000)
         yield b"data: [DONE]\n\n"
-
-
-def build(yes, ledger, mode):
-    """An application in which everything is allowed."""
-    use = UseCaseStages(
-        id="triage",
-        tier=Tier.R1,
-        mode=mode,
-        keep_payloads=True,
-        purposes=frozenset({"care"}),
-        purpose_header=b"x-purpose",
-        scope_header=b"x-data-scope",
-        body_bytes=1_000_000,
-        in_flight=1_000,
-        deadline_s=60.0,
-        admit=yes,
-        inspect=None,
-        cite=None,
-        answerer=yes,
-    )
-    served = [(use, [OpenAiRoute(protocol="openai", models=["m-1"])])]
-    stages = GatewayStages(identify=yes, authorise=yes, switches=yes, meter=yes, trace=yes, served=served)
-    recorder = Recorder(node="node-1", epoch=1, sealer=Sealer(bytes(32)), pseudonym_key=bytes(32))
-    return Application(stages, recorder=recorder, ledger=ledger, node="node-1")
 
 
 async def stream(app, yes, number, delays):
@@ -148,7 +94,7 @@ async def measure(socket):
     for _ in range(REPEATS):
         for (count, mode), found in delays.items():
             yes = Yes()
-            app = build(yes, ledger, RecordMode(mode))
+            app, _, _ = build(yes, ledger, ROUTES, tier=Tier.R1, mode=RecordMode(mode))
             began = time.process_time()
             await asyncio.gather(*(stream(app, yes, number, found) for number in range(count)))
             cpu[count, mode] += (time.process_time() - began) / (REPEATS * count * PIECES) * 1e6

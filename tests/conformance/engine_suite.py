@@ -119,13 +119,7 @@ class Engine(ABC):
 
 
 class EngineSuite:
-    """The suite."""
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def engine(cls) -> Engine:
-        """Each subclass gives its own."""
-        raise NotImplementedError
+    """The suite. A subclass gives the fixture ``engine``; without it no test of the suite can begin."""
 
     @pytest.fixture(scope="class")
     @classmethod

@@ -4,13 +4,11 @@ Owns nothing but the watch on the pipe; the gateway is that of ``wiring.runtime`
 """
 
 import argparse
-import os
-import signal
 import sys
-import threading
 from pathlib import Path
 
 from roadworthy.base.errors import RoadworthyError
+from roadworthy.demo.asgi import end_with_stdin
 from roadworthy.wiring.runtime import run_gateway
 
 
@@ -21,7 +19,7 @@ def main() -> None:
     parser.add_argument("--until-stdin-closes", action="store_true", help="end with the process that started it")
     given = parser.parse_args()
     if given.until_stdin_closes:
-        threading.Thread(target=_end_with_stdin, daemon=True).start()
+        end_with_stdin()
     try:
         run_gateway(given.config, _say)
     except RoadworthyError as error:
@@ -31,13 +29,6 @@ def main() -> None:
 def _say(line: str) -> None:
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
-
-
-def _end_with_stdin() -> None:
-    # The buffered reader's lock would be held by this thread when the process ends.
-    while os.read(sys.stdin.fileno(), 1):
-        pass
-    os.kill(os.getpid(), signal.SIGTERM)
 
 
 if __name__ == "__main__":

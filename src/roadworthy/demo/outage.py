@@ -4,14 +4,13 @@ Callers ask for one patient of the pilot clinic at a time, one after another, ea
 is kept with its record. What the ledger says of the same questions is compared by ``reconcile``.
 """
 
-import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
+from itertools import cycle
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import pyarrow.parquet as pq
 
@@ -20,6 +19,7 @@ from roadworthy.base.errors import TargetError, TargetUnreachable
 from roadworthy.demo.measurements import FEATURES
 from roadworthy.domain.exchange import LeafKind, RungKind
 from roadworthy.ledger.leaf import Leaf
+from roadworthy.probes.crew import Crew
 from roadworthy.probes.http import Endpoint, encode_json, read_headers
 from roadworthy.probes.open_inference import RUNG_HEADER
 
@@ -63,8 +63,8 @@ class Answered:
     body: bytes = b""
 
 
-class Callers:
-    """A context manager around callers in the background.
+class Callers(Crew):
+    """Callers in the background.
 
     Args:
         url: of the model at the gateway.
@@ -76,26 +76,13 @@ class Callers:
     """
 
     def __init__(self, url: str, headers: Path, pilot: Path) -> None:
+        bodies = bodies_of(pilot)
+        super().__init__(
+            [partial(self._ask_next, cycle(bodies[number::CALLERS])) for number in range(CALLERS)], _PAUSE_S
+        )
         self.phase = Phase.BEFORE
         self._endpoint = Endpoint(url, read_headers(headers))
-        self._bodies = bodies_of(pilot)
         self._answers: list[Answered] = []
-        self._ended = threading.Event()
-        self._threads = [threading.Thread(target=self._ask_on, args=(number,)) for number in range(CALLERS)]
-
-    def __enter__(self) -> Self:
-        """Begin to ask."""
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Stop asking, and wait for the last answers."""
-        self._ended.set()
-        for thread in self._threads:
-            thread.join()
 
     @property
     def answers(self) -> tuple[Answered, ...]:
@@ -115,11 +102,8 @@ class Callers:
                 raise TargetUnreachable(f"The callers got too few answers while {phase.value}.", remedy=remedy)
             time.sleep(_PAUSE_S)
 
-    def _ask_on(self, number: int) -> None:
-        while not self._ended.is_set():
-            self._answers.append(self._ask(self._bodies[number % len(self._bodies)]))
-            number += CALLERS
-            self._ended.wait(_PAUSE_S)
+    def _ask_next(self, bodies: Iterator[bytes]) -> None:
+        self._answers.append(self._ask(next(bodies)))
 
     def _ask(self, body: bytes) -> Answered:
         phase = self.phase

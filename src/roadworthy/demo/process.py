@@ -64,15 +64,6 @@ class LocalProcess:
         """Stop."""
         self.stop()
 
-    def restart(self) -> None:
-        """Stop and start again, so that it reads its configuration anew.
-
-        Raises:
-            TargetUnreachable: it does not start (RW-401).
-        """
-        self.stop()
-        self.start()
-
     def stop(self) -> None:
         """Stop, by force when it does not listen; nothing happens when it does not run."""
         process, self._process = self._process, None

@@ -19,11 +19,7 @@ which release answers.
 import argparse
 import json
 import math
-import os
-import signal
 import sys
-import threading
-from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,11 +30,9 @@ import yaml
 from numpy.typing import NDArray
 
 from roadworthy.base.errors import ManifestError, MissingFile, RoadworthyError
+from roadworthy.demo.asgi import Message, Receive, Send, end_with_stdin, read_body
 from roadworthy.demo.model import LogisticModel, load
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
 RELEASE = "release.json"
 _MATRIX = 2
 _MAX_BODY_BYTES = 16 * 1024 * 1024
@@ -125,7 +119,7 @@ class Application:
             return
         path, method = scope["path"], scope["method"]
         if method == "POST" and path == self._infer_path:
-            status, body = self._infer(await _read_body(receive))
+            status, body = self._infer(await read_body(receive, _MAX_BODY_BYTES))
         elif method == "GET" and path in self._documents:
             status, body = 200, self._documents[path]
         else:
@@ -195,21 +189,6 @@ class Application:
         return np.asarray(values, dtype=np.float64).reshape(shape[0], width)
 
 
-async def _read_body(receive: Receive) -> bytes | None:
-    """The body, or None when it is too large; all of it is taken from the connection either way."""
-    parts: list[bytes] = []
-    size_bytes = 0
-    more = True
-    while more:
-        message = await receive()
-        part: bytes = message.get("body", b"")
-        size_bytes += len(part)
-        if size_bytes <= _MAX_BODY_BYTES:
-            parts.append(part)
-        more = message.get("more_body", False)
-    return b"".join(parts) if size_bytes <= _MAX_BODY_BYTES else None
-
-
 def _refuse_constant(name: str) -> float:
     raise ValueError(name)
 
@@ -230,7 +209,7 @@ def main() -> None:
     except RoadworthyError as error:
         sys.exit(str(error))
     if arguments.until_stdin_closes:
-        threading.Thread(target=_end_with_stdin, daemon=True).start()
+        end_with_stdin()
     uvicorn.run(
         application,
         host="127.0.0.1",
@@ -240,11 +219,6 @@ def main() -> None:
         http="httptools",
         lifespan="off",
     )
-
-
-def _end_with_stdin() -> None:
-    sys.stdin.buffer.read()
-    os.kill(os.getpid(), signal.SIGTERM)
 
 
 if __name__ == "__main__":

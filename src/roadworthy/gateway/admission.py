@@ -21,12 +21,11 @@ from collections import OrderedDict
 from typing import NamedTuple
 
 from roadworthy.base.clock import format_instant
-from roadworthy.base.errors import ManifestError
 from roadworthy.domain.certificate import Certificate
 from roadworthy.domain.exchange import Caller
 from roadworthy.domain.risk import Tier
 from roadworthy.gateway.certificate_file import CertificateFile, Past
-from roadworthy.gateway.config import Admission, UseCase
+from roadworthy.gateway.config import Admission
 from roadworthy.gateway.exchange import Reason, Refused
 from roadworthy.gateway.rate import TokenBucket, take
 
@@ -59,7 +58,7 @@ class Admit:
     Args:
         use_case_id: whose.
         tier: the use case's; a certificate of a lower one does not count.
-        admission: the configuration; None admits everybody, which ``require_admission`` allows for low tiers only.
+        admission: the configuration; None admits everybody, which ``load_config`` allows for low tiers only.
         release: digest of the release that runs; "" until ``learn`` tells.
         workers: processes that share the rate.
         past: certificates that ended before this stage was made.
@@ -221,16 +220,3 @@ def wave_bucket(release: str, subject_id: str) -> int:
     """The place of a subject in the order in which waves grow: 0 to 9,999, uniform, fixed for a release."""
     digest = hmac.digest(release.encode(), subject_id.encode("utf-8", "surrogatepass"), "sha256")
     return int.from_bytes(digest[:_DIGEST_HEAD_BYTES]) % BUCKETS
-
-
-def require_admission(use_case: UseCase) -> None:
-    """From tier R3 on, production traffic needs a certificate.
-
-    Raises:
-        ManifestError: the use case is of such a tier and has no admission block (RW-101).
-    """
-    if use_case.admission is None and use_case.tier.at_least(Tier.R3):
-        what = (
-            f"A use case of tier {use_case.tier.value} has no admission block, so it would run without a certificate."
-        )
-        raise ManifestError(what, remedy="Name its certificate under admission.", where="admission")

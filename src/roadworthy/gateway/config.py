@@ -214,6 +214,11 @@ class UseCase(_Block):
     admission: Admission | None = None
     limits: Limits = Limits()
 
+    @property
+    def lacks_certificate(self) -> bool:
+        """Whether its tier, from R3 on, asks for a certificate and none is named."""
+        return self.admission is None and self.tier.at_least(Tier.R3)
+
     @model_validator(mode="after")
     def _low_tiers_only(self) -> Self:
         if self.record is RecordMode.INTENT_ONLY and self.tier.at_least(Tier.R2):

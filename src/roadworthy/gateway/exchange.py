@@ -13,6 +13,11 @@ from typing import NamedTuple
 from roadworthy.domain.exchange import RungKind
 
 Headers = list[tuple[bytes, bytes]]
+HOP_BY_HOP = frozenset({
+    b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"proxy-connection", b"te",
+    b"trailer", b"trailers", b"transfer-encoding", b"upgrade",
+})  # fmt: skip
+"""RFC 9110, section 7.6.1, and the two that live on from before it: they belong to one connection and are never passed."""
 
 
 class Reason(Enum):

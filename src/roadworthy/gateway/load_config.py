@@ -132,7 +132,7 @@ def _claims(route: OpenAiRoute | OpenInferenceRoute | JsonRoute) -> list[str]:
 def _use_case(place: KeyPath, use_case: UseCase, workers: int) -> Iterator[tuple[KeyPath, str, str]]:
     if use_case.tier is Tier.R0:
         yield (*place, "tier"), "R0 is prohibited.", "It may not be served."
-    if use_case.admission is None and use_case.tier.at_least(Tier.R3):
+    if use_case.lacks_certificate:
         what = f"Tier {use_case.tier.value} is served only with a certificate."
         yield place, what, "Name it: admission: {certificate: ..., trusted_keys: [...]}."
     for number, key in enumerate(use_case.admission.trusted_keys if use_case.admission else []):

@@ -12,17 +12,11 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, NamedTuple, Protocol
 
-from roadworthy.gateway.exchange import Headers, Reason, Refused
+from roadworthy.gateway.exchange import HOP_BY_HOP, Headers, Reason, Refused
 from roadworthy.gateway.stages import Span, UseCaseStages
 
 USAGE_BYTES = 64 * 1024
 """In a longer answer nobody looks for usage numbers."""
-
-HOP_BY_HOP = frozenset({
-    b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"proxy-connection", b"te",
-    b"trailer", b"trailers", b"transfer-encoding", b"upgrade",
-})  # fmt: skip
-"""RFC 9110, section 7.6.1, and the two that live on from before it."""
 
 _NOT_UPSTREAM = HOP_BY_HOP | {
     b"authorization", b"x-api-key", b"cookie", b"host", b"content-length", b"expect", b"traceparent", b"tracestate",

@@ -1,6 +1,5 @@
 import asyncio
 import http.client
-import io
 import json
 import subprocess
 import sys
@@ -9,6 +8,7 @@ import pytest
 import uvicorn
 from openai import OpenAI
 
+from roadworthy.demo import asgi
 from roadworthy.demo.answers import server
 from roadworthy.demo.answers.documents import read_documents, scopes_of
 from roadworthy.demo.answers.extractive import REFUSAL, Answerer, Mode
@@ -137,7 +137,7 @@ def test_nothing_to_serve_ends_the_process(tmp_path, monkeypatch):
         server.main()
 
 
-def test_the_process_serves_what_it_was_asked_for(monkeypatch, capsys):
+def test_the_process_serves_what_it_was_asked_for(monkeypatch, capsys, closed_input):
     """The mode reaches the application; the end of its input sends the signal to stop."""
     applications, signals = [], []
 
@@ -149,13 +149,13 @@ def test_the_process_serves_what_it_was_asked_for(monkeypatch, capsys):
             assert sockets[0].getsockname()[0] == "127.0.0.1"
 
     monkeypatch.setattr(uvicorn, "Server", Stopped)
-    monkeypatch.setattr(server.os, "kill", lambda _, number: signals.append(number))
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"")))
+    monkeypatch.setattr(asgi.os, "kill", lambda _, number: signals.append(number))
+    monkeypatch.setattr(sys, "stdin", closed_input)
     monkeypatch.setattr(sys, "argv", ["server", "--mode", "titles", "--until-stdin-closes"])
     server.main()
     assert json.loads(call("GET", "/release", b"", application=applications[0])[2])["mode"] == "titles"
     assert int(capsys.readouterr().out) > 0
-    for thread in server.threading.enumerate():
-        if thread is not server.threading.current_thread() and thread.daemon:
+    for thread in asgi.threading.enumerate():
+        if thread is not asgi.threading.current_thread() and thread.daemon:
             thread.join(1)
-    assert signals == [server.signal.SIGTERM]
+    assert signals == [asgi.signal.SIGTERM]

@@ -54,7 +54,8 @@ def test_the_server_scores_as_the_model_does_and_is_gone_afterwards(tmp_path):
         assert not np.isnan(model.predict(hollow, columns=FEATURES)[0])
         assert model.post(b"{").status == 500
         harden_server(tmp_path)
-        server.restart()
+        server.stop()
+        server.start()
         assert list(model.predict(rows, columns=FEATURES)) == expected.tolist()
         assert np.isnan(model.predict(hollow, columns=FEATURES)[0])
         assert model.post(b"{").status == 400

@@ -1,5 +1,4 @@
 import asyncio
-import io
 import json
 import signal
 import sys
@@ -9,7 +8,7 @@ import numpy as np
 import pytest
 
 from roadworthy.base.errors import ManifestError, MissingFile
-from roadworthy.demo import server
+from roadworthy.demo import asgi, server
 from roadworthy.demo.model import LogisticModel, save
 from roadworthy.demo.server import Application, Serving, read_serving
 
@@ -183,21 +182,17 @@ def test_a_missing_serving_file_is_named(tmp_path):
         read_serving(tmp_path)
 
 
-def test_main_serves_the_folder_on_its_own_machine_only(tmp_path, monkeypatch):
+def test_main_serves_the_folder_on_its_own_machine_only(tmp_path, monkeypatch, closed_input):
     """The command line reaches the server, bound to 127.0.0.1; with the switch it ends with its standard input."""
     save(MODEL, tmp_path / "m.json")
     (tmp_path / "serving.yaml").write_text('model: m.json\nvalidation: "on"\n')
     calls, kills = [], []
-
-    class Closed:
-        buffer = io.BytesIO()
-
     monkeypatch.setattr(server.uvicorn, "run", lambda application, **options: calls.append((application, options)))
-    monkeypatch.setattr(server.os, "kill", lambda process, number: kills.append(number))
+    monkeypatch.setattr(asgi.os, "kill", lambda process, number: kills.append(number))
     monkeypatch.setattr(
-        server.threading, "Thread", lambda target, daemon: type("T", (), {"start": lambda self: target()})()
+        asgi.threading, "Thread", lambda target, daemon: type("T", (), {"start": lambda self: target()})()
     )
-    monkeypatch.setattr(sys, "stdin", Closed())
+    monkeypatch.setattr(sys, "stdin", closed_input)
     monkeypatch.setattr(sys, "argv", ["server", "--folder", str(tmp_path), "--port", "7", "--until-stdin-closes"])
     server.main()
     assert (calls[0][1]["host"], calls[0][1]["port"], kills) == ("127.0.0.1", 7, [signal.SIGTERM])

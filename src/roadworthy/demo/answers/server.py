@@ -8,15 +8,10 @@ Rule kept here: nothing depends on the clock or on chance. The same question get
 """
 
 import argparse
-import os
-import signal
 import socket
 import sys
-import threading
-from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import uvicorn
 
@@ -25,6 +20,7 @@ from roadworthy.base.errors import RoadworthyError
 from roadworthy.demo.answers.documents import HANDBOOK, SCOPES, read_documents, scopes_of
 from roadworthy.demo.answers.extractive import Answerer, Mode
 from roadworthy.demo.answers.ranking import words_of
+from roadworthy.demo.asgi import Message, Receive, Send, end_with_stdin, read_body
 from roadworthy.probes.chat import (
     DONE,
     EVENT_STREAM,
@@ -37,9 +33,6 @@ from roadworthy.probes.chat import (
     read_question,
 )
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
 MODEL = "policy-search"
 _JSON = "application/json"
 _MAX_BODY_BYTES = 1024 * 1024
@@ -73,7 +66,7 @@ class Application:
         elif (method, path) != ("POST", _COMPLETIONS):
             await _refuse(send, 404, f"There is no {method} {path}.")
         else:
-            await self._complete(await _read_body(receive), send)
+            await self._complete(await read_body(receive, _MAX_BODY_BYTES), send)
 
     async def _complete(self, body: bytes | None, send: Send) -> None:
         if body is None:
@@ -119,21 +112,6 @@ async def _stream(send: Send, completion: Completion, *, include_usage: bool) ->
     await send({"type": "http.response.body", "body": DONE})
 
 
-async def _read_body(receive: Receive) -> bytes | None:
-    """The body, or None when it is too large; all of it is taken from the connection either way."""
-    parts: list[bytes] = []
-    size_bytes = 0
-    more = True
-    while more:
-        message = await receive()
-        part: bytes = message.get("body", b"")
-        size_bytes += len(part)
-        if size_bytes <= _MAX_BODY_BYTES:
-            parts.append(part)
-        more = message.get("more_body", False)
-    return b"".join(parts) if size_bytes <= _MAX_BODY_BYTES else None
-
-
 def main() -> None:
     """Serve until stopped; the port is printed as the first line."""
     parser = argparse.ArgumentParser(description="Answer questions with sentences of a handbook.")
@@ -151,17 +129,12 @@ def main() -> None:
         sys.exit(str(error))
     application = Application(Answerer(documents, Mode(given.mode)))
     if given.until_stdin_closes:
-        threading.Thread(target=_end_with_stdin, daemon=True).start()
+        end_with_stdin()
     settings = uvicorn.Config(application, log_level="warning", access_log=False, http="httptools", lifespan="off")
     with socket.create_server(("127.0.0.1", given.port), backlog=settings.backlog) as listener:
         sys.stdout.write(f"{listener.getsockname()[1]}\n")
         sys.stdout.flush()
         uvicorn.Server(settings).run(sockets=[listener])
-
-
-def _end_with_stdin() -> None:
-    sys.stdin.buffer.read()
-    os.kill(os.getpid(), signal.SIGTERM)
 
 
 if __name__ == "__main__":

@@ -28,9 +28,9 @@ import orjson
 from roadworthy.base.clock import now
 from roadworthy.base.errors import MissingFile, ParameterError
 from roadworthy.gateway.config import Upstream
-from roadworthy.gateway.exchange import Answer, Attempt, Failure, Question, Reason, Refused, UpstreamFailed
+from roadworthy.gateway.exchange import HOP_BY_HOP, Answer, Attempt, Failure, Question, Reason, Refused, UpstreamFailed
 from roadworthy.gateway.upstream.address import parse_address, tls_context
-from roadworthy.gateway.upstream.connection import HOP_BY_HOP, Connection
+from roadworthy.gateway.upstream.connection import Connection
 from roadworthy.gateway.upstream.parts import Parts, StreamEnd
 from roadworthy.gateway.upstream.pool import Pool
 

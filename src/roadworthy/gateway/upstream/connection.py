@@ -22,7 +22,7 @@ from typing import Any, cast
 import httptools
 
 from roadworthy.gateway.config import Deadlines
-from roadworthy.gateway.exchange import Failure, Headers, UpstreamFailed
+from roadworthy.gateway.exchange import HOP_BY_HOP, Failure, Headers, UpstreamFailed
 
 MOST_HEAD_BYTES = 64 * 1024
 """Of status line and headers, and of all interim answers before them; also of the trailers."""
@@ -33,20 +33,6 @@ _JOINED_BYTES = 64 * 1024
 """A body up to this size goes out in one piece with its head: a copy is cheaper than a second system call."""
 _TIMER_GRAIN_S = 0.001
 
-HOP_BY_HOP = frozenset(
-    {
-        b"connection",
-        b"keep-alive",
-        b"proxy-authenticate",
-        b"proxy-authorization",
-        b"proxy-connection",
-        b"te",
-        b"trailer",
-        b"transfer-encoding",
-        b"upgrade",
-    }
-)
-"""RFC 9110, section 7.6.1, and the names that older software adds to it."""
 _NOTED = HOP_BY_HOP | {b"content-length", b"content-type", b"content-encoding", b"retry-after"}
 _KEPT = frozenset({b"content-type", b"content-encoding", b"retry-after"})
 _NO_BODY = frozenset({204, 304})

@@ -1,15 +1,12 @@
-"""Callers who ask again and again beside whatever else happens. Owns the threads and what came back.
+"""Callers who ask a rehearsal again and again beside whatever else happens. Owns what came back; threads are ``crew``'s."""
 
-Rule kept here: the threads end with the block; a question that is under way then is waited for.
-"""
-
-import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self
+from functools import partial
+from itertools import count
 
 from roadworthy.base.clock import monotonic_s
+from roadworthy.probes.crew import Crew
 from roadworthy.probes.rehearsal.requests import Request, tagged
 from roadworthy.probes.rehearsal.rig import Rig
 
@@ -35,8 +32,8 @@ class Heard:
     ended_s: float
 
 
-class Callers:
-    """One thread for each request, which it asks until the block ends. A context manager.
+class Callers(Crew):
+    """One caller for each request, which it asks until the block ends.
 
     Args:
         rig: to ask.
@@ -44,42 +41,24 @@ class Callers:
     """
 
     def __init__(self, rig: Rig, requests: Sequence[Request]) -> None:
+        super().__init__([partial(self._ask, each, count(1)) for each in requests], _PAUSE_S)
         self._rig = rig
-        self._ended = threading.Event()
         self._heard: list[Heard] = []
-        self._threads = [threading.Thread(target=self._run, args=(each,), daemon=True) for each in requests]
-
-    def __enter__(self) -> Self:
-        """Start them."""
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Let them finish."""
-        self._ended.set()
-        for thread in self._threads:
-            thread.join()
 
     @property
     def heard(self) -> tuple[Heard, ...]:
         """Every answer so far."""
         return tuple(self._heard)
 
-    def _run(self, request: Request) -> None:
-        number = 0
-        while not self._ended.wait(_PAUSE_S):
-            number += 1
-            asked_s = monotonic_s()
-            reply = self._rig.ask(tagged(request, f"caller-{number}"))
-            self._heard.append(
-                Heard(
-                    route=request.route,
-                    status=reply.status,
-                    answered=reply.answered,
-                    asked_s=asked_s,
-                    ended_s=asked_s + reply.took_s,
-                )
+    def _ask(self, request: Request, numbers: Iterator[int]) -> None:
+        asked_s = monotonic_s()
+        reply = self._rig.ask(tagged(request, f"caller-{next(numbers)}"))
+        self._heard.append(
+            Heard(
+                route=request.route,
+                status=reply.status,
+                answered=reply.answered,
+                asked_s=asked_s,
+                ended_s=asked_s + reply.took_s,
             )
+        )
